@@ -1,0 +1,56 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Options of the Nova scheduler plugins."""
+
+from oslo_config import cfg
+
+GROUP = cfg.OptGroup('ai_factory', title='AI factory scheduling')
+
+OPTS = [
+    cfg.FloatOpt(
+        'gpu_topology_weight_multiplier',
+        default=100.0,
+        help="""
+Multiplier of GPUTopologyWeigher, which prefers the host where a request for
+GPUs breaks the fewest larger sets of joined GPUs.
+
+The default is well above Nova's own multipliers (1.0), so that packing GPUs
+goes before spreading CPU and memory, and well below
+``[filter_scheduler]build_failure_weight_multiplier``, so that a host that
+fails is still avoided. 0 switches the weigher off, a negative value spreads.
+An aggregate can override it with metadata of the same name.
+"""),
+    cfg.IntOpt(
+        'gpu_candidates_per_host',
+        default=16, min=1, max=1000,
+        help="""
+How many sets of GPUs GPUTopologyFilter offers for a host to the filters after
+it, best first, if the server has a guest NUMA topology.
+
+NUMATopologyFilter and PciPassthroughFilter try them one by one, so a higher
+number finds a fit on more hosts and takes more time. Servers without a guest
+NUMA topology are offered the best set alone.
+"""),
+]
+
+
+def register_opts(conf):
+    """Register the options; to do so twice does no harm."""
+    conf.register_group(GROUP)
+    conf.register_opts(OPTS, group=GROUP)
+
+
+def list_opts():
+    """The options, for the sample generator."""
+    return [(GROUP, OPTS)]

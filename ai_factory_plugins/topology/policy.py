@@ -1,0 +1,85 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""What a flavor asks of the topology of its GPUs."""
+
+import dataclasses
+
+from ai_factory_plugins.topology import model
+
+#: Flavor extra spec: how tightly the GPUs are to be joined.
+TOPOLOGY = 'ai_factory:gpu_topology'
+#: Flavor extra spec: what to do where no such GPUs are free.
+TOPOLOGY_POLICY = 'ai_factory:gpu_topology_policy'
+
+LEVELS = {
+    'nvlink': model.Level.NVLINK,
+    'pcie': model.Level.PCIE,
+    'numa': model.Level.NUMA,
+    'any': model.Level.HOST,
+}
+POLICIES = ('required', 'preferred')
+
+
+class PolicyError(ValueError):
+    """An extra spec has a value that it cannot have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What a flavor asks for.
+
+    :param level: the GPUs are joined at this level or tighter
+    :param required: no GPUs rather than GPUs that are joined more loosely
+    """
+
+    level: model.Level
+    required: bool = True
+
+    @property
+    def loosest(self):
+        """The loosest level that will do."""
+        return self.level if self.required else model.Level.HOST
+
+    @property
+    def needs_tags(self):
+        """Whether a host that says nothing about its GPUs cannot serve it."""
+        return self.required and self.level <= model.Level.PCIE
+
+    def __str__(self):
+        name = next(k for k, v in LEVELS.items() if v == self.level)
+        return f'{name} ({"required" if self.required else "preferred"})'
+
+
+def parse(extra_specs):
+    """Read the policy of a flavor.
+
+    :param extra_specs: mapping of extra spec to text
+    :returns: a :class:`Policy`, or None where the flavor asks for nothing
+    :raises PolicyError: a value is not one of those documented, or there is
+        a policy without a topology
+    """
+    topology = extra_specs.get(TOPOLOGY)
+    policy = extra_specs.get(TOPOLOGY_POLICY)
+    if policy is not None and policy not in POLICIES:
+        raise PolicyError(
+            f'{TOPOLOGY_POLICY}={policy!r:.80} is not one of '
+            f'{", ".join(POLICIES)}')
+    if topology is None:
+        if policy is not None:
+            raise PolicyError(f'{TOPOLOGY_POLICY} is set without {TOPOLOGY}')
+        return None
+    if topology not in LEVELS:
+        raise PolicyError(
+            f'{TOPOLOGY}={topology!r:.80} is not one of {", ".join(LEVELS)}')
+    return Policy(LEVELS[topology], policy != 'preferred')

@@ -1,0 +1,49 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""Placement, with the settings that the installation guide recommends."""
+
+from cloud import config
+from cloud.services import common
+
+ENDPOINT = ('placement', 'placement', '')
+
+
+def _environment(layout):
+    return {'OS_PLACEMENT_CONFIG_DIR': str(layout.etc('placement'))}
+
+
+def configure(cloud):
+    layout = cloud.layout
+    config.write(layout.etc('placement') / 'placement.conf', {
+        'api': {'auth_strategy': 'keystone'},
+        'placement_database': {'connection': layout.database('placement')},
+        'keystone_authtoken': config.token_check(layout, 'placement'),
+        'placement': {
+            'allocation_candidates_generation_strategy': 'breadth-first',
+            'max_allocation_candidates': 1000},
+        'workarounds': {'optimize_for_wide_provider_trees': True},
+    })
+
+
+def schema(cloud):
+    return {'placement-schema': (
+        [*common.script('placement-manage'), '--config-file',
+         str(cloud.layout.etc('placement') / 'placement.conf'), 'db', 'sync'],
+        _environment(cloud.layout))}
+
+
+def services(cloud):
+    return [common.api(
+        cloud.layout, 'placement', 'placement.wsgi.api',
+        _environment(cloud.layout), ('mariadb', 'memcached'))]
