@@ -144,9 +144,7 @@ class Cloud:
         shutil.rmtree(self.layout.root / 'log', ignore_errors=True)
         self.configure()
         self._databases()
-        (self.layout.root / _SETTINGS).write_text(json.dumps(
-            {'port_offset': self.layout.port_offset,
-             'scheduler': self.scheduler}))
+        self._remember()
         self._start(self.services(), relocate=True)
         self._image()
         self._wait_for_hosts()
@@ -155,6 +153,11 @@ class Cloud:
         """Write all configuration files."""
         for module in services.MODULES:
             module.configure(self)
+
+    def _remember(self):
+        (self.layout.root / _SETTINGS).write_text(json.dumps(
+            {'port_offset': self.layout.port_offset,
+             'scheduler': self.scheduler}))
 
     def _require_ports(self):
         taken = [
@@ -340,7 +343,8 @@ class Cloud:
         """
         self.scheduler = scheduler
         self.configure()
-        self.restart('nova-scheduler')
+        self._remember()
+        self.restart('placement', 'nova-scheduler')
 
     def configure_compute(self, name, compute):
         """Run a compute with another configuration.

@@ -82,7 +82,7 @@ def pid(layout, name):
     return known['pid']
 
 
-def stop(layout, name, seconds=20):
+def stop(layout, name, seconds=8):
     """Stop a service and all that it started, if it runs."""
     leader = pid(layout, name)
     if leader is not None:

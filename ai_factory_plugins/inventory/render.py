@@ -132,10 +132,13 @@ def _partition_rows(board, order):
 
 
 def _draw(bar, partition, starts, first, last):
-    bar[first + 1:last] = '.' * (last - first - 1)
-    for address in partition.members:
+    inside = {address for address, start in starts.items()
+              if first <= start < last}
+    bar[first + 1:last] = '=' * (last - first - 1)
+    for address in inside - partition.members:
         start = starts[address]
-        bar[start + 1:start + 10] = '=' * 9
+        bar[start + 1:start + 10] = '.' * 9
+    bar[first + 1], bar[last - 1] = '[', ']'
     label = f' {partition.id}{"!" if partition.degraded else ""} '
     middle = (first + last - len(label)) // 2 + 1
     bar[middle:middle + len(label)] = label

@@ -14,8 +14,11 @@
 """Keystone: the catalogue, the users and their tokens."""
 
 import base64
+import dataclasses
+import json
 import secrets
 import sys
+import urllib.request
 
 from cloud import config
 from cloud import layout as layouts
@@ -65,6 +68,35 @@ def schema(cloud):
 
 
 def services(cloud):
-    return [common.api(
+    api = common.api(
         cloud.layout, 'keystone', 'keystone.wsgi.api',
-        _environment(cloud.layout), ('mariadb', 'memcached'), '/v3')]
+        _environment(cloud.layout), ('mariadb', 'memcached'))
+    return [dataclasses.replace(
+        api, ready=lambda: _issues_tokens(cloud.layout.url('keystone')))]
+
+
+def _issues_tokens(url):
+    """Whether it issues a token and finds it valid.
+
+    This also makes keystone read its policies. It does so at the first
+    request that needs them, and refuses what arrives meanwhile.
+    """
+    identity = {'methods': ['password'], 'password': {'user': {
+        'name': 'admin', 'domain': {'id': 'default'},
+        'password': layouts.PASSWORD}}}
+    scope = {'project': {'name': 'admin', 'domain': {'id': 'default'}}}
+    request = urllib.request.Request(
+        url + '/v3/auth/tokens', method='POST',
+        data=json.dumps({'auth': {
+            'identity': identity, 'scope': scope}}).encode(),
+        headers={'Content-Type': 'application/json'})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            token = response.headers['X-Subject-Token']
+        check = urllib.request.Request(
+            url + '/v3/auth/tokens',
+            headers={'X-Auth-Token': token, 'X-Subject-Token': token})
+        with urllib.request.urlopen(check, timeout=20):
+            return True
+    except OSError:
+        return False

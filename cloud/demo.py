@@ -1,0 +1,204 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+
+"""The story in the terminal: ``python -m cloud.demo``.
+
+Starts the cloud, boots the same servers first with stock Nova and then with
+the plugins, and shows which GPUs each server got.
+"""
+
+import argparse
+import pathlib
+import sys
+import time
+
+from rich import console as rich_console
+from rich import table as rich_table
+
+from ai_factory_plugins.inventory import render
+from cloud import core
+from cloud import errors
+from cloud import gpus
+
+SXM, PCIE = 'h100-sxm5-80gb', 'h100-pcie-80gb'
+FLAVORS = {
+    'vm.gpu.h100x1': (SXM, 1), 'vm.gpu.h100x2': (SXM, 2),
+    'vm.gpu.h100x4': (SXM, 4), 'vm.gpu.h100x8': (SXM, 8),
+    'vm.gpu.h100pciex2': (PCIE, 2),
+}
+# Each round fills the two HGX boards to the last GPU.
+ROUNDS = {
+    'pairs': ['vm.gpu.h100x2'] * 8 + ['vm.gpu.h100pciex2'] * 2,
+    'a mix': ['vm.gpu.h100x2', 'vm.gpu.h100x1', 'vm.gpu.h100x4',
+              'vm.gpu.h100x1', 'vm.gpu.h100x8'],
+}
+TITLES = {'stock': 'stock Nova', 'ai-factory': 'ai-factory-plugins'}
+SECONDS_A_SERVER = 120
+
+
+class Story:
+    """What the demo does, and what it tells."""
+
+    def __init__(self, cloud, console):
+        self.cloud = cloud
+        self.console = console
+        self.scores = {}
+
+    def tell(self):
+        """Run it all.
+
+        :returns: whether every server of ours is right
+        """
+        self.head('A real OpenStack with GPU boards')
+        self.cloud.up()
+        self.clear()
+        for host in self.cloud.computes:
+            self.console.print(f'\n{host}', style='bold')
+            self.console.print(
+                render.picture(gpus.board(self.cloud, host)),
+                highlight=False, end='')
+        self.flavors()
+        for scheduler in TITLES:
+            self.head(f'Scheduling with {TITLES[scheduler]}')
+            self.cloud.configure_scheduler(scheduler)
+            for name, wanted in ROUNDS.items():
+                self.round(scheduler, name, wanted)
+        return self.score()
+
+    def head(self, text):
+        self.console.rule(f'[bold]{text}')
+
+    def flavors(self):
+        """Make the flavors, as an operator would."""
+        compute = self.cloud.connection().compute
+        for name, (alias, count) in FLAVORS.items():
+            if compute.find_flavor(name) is None:
+                flavor = compute.create_flavor(
+                    name=name, ram=8192 * count, vcpus=8 * count, disk=1)
+                compute.create_flavor_extra_specs(flavor, {
+                    'pci_passthrough:alias': f'{alias}:{count}',
+                    'ai_factory:gpu_topology': 'nvlink'})
+        self.console.print(
+            '\nFlavors: ' + ', '.join(FLAVORS)
+            + '\neach with pci_passthrough:alias=<model>:<count> and '
+            'ai_factory:gpu_topology=nvlink\n')
+
+    def round(self, scheduler, name, wanted):
+        """Boot servers one after the other, show them, delete them."""
+        servers = [self.boot(f'{flavor.removeprefix("vm.gpu.")}-{i}', flavor)
+                   for i, flavor in enumerate(wanted, 1)]
+        found = gpus.placed(self.cloud, servers)
+        table = rich_table.Table(
+            'server', 'status', 'host', 'GPUs', 'modules', 'verdict',
+            title=f'{name}, {TITLES[scheduler]}', title_justify='left')
+        for item in found:
+            good = item.status == 'ACTIVE' and item.joined
+            table.add_row(
+                item.name, item.status, item.host or '-',
+                ' '.join(a.removeprefix('0000:').removesuffix(':00.0')
+                         for a in item.addresses) or '-',
+                ' '.join(map(str, item.modules)) or '-', item.verdict,
+                style='green' if good else 'red')
+        self.console.print(table)
+        self.scores[scheduler, name] = found
+        self.clear()
+
+    def boot(self, name, flavor):
+        """Boot one server and wait for what becomes of it."""
+        compute = self.cloud.connection().compute
+        image = self.cloud.connection().image.find_image('tiny')
+        server = compute.create_server(
+            name=name, flavor_id=compute.find_flavor(flavor).id,
+            image_id=image.id, networks='none')
+        deadline = time.monotonic() + SECONDS_A_SERVER
+        while server.status in ('BUILD', None):
+            if time.monotonic() > deadline:
+                raise errors.CloudError(
+                    f'{name} is still building after {SECONDS_A_SERVER} s')
+            time.sleep(0.2)
+            server = compute.get_server(server.id)
+        return server
+
+    def clear(self):
+        """Delete all servers and wait until their GPUs are free."""
+        compute = self.cloud.connection().compute
+        for server in compute.servers():
+            compute.delete_server(server)
+        deadline = time.monotonic() + SECONDS_A_SERVER
+        while list(compute.servers()) or gpus.devices(self.cloud) or (
+                gpus.claims(self.cloud)):
+            if time.monotonic() > deadline:
+                raise errors.CloudError('servers or GPUs are left behind')
+            time.sleep(0.3)
+
+    def score(self):
+        """The two scores side by side."""
+        self.head('The score')
+        table = rich_table.Table(
+            '', *(f'{title}: {what}' for title in TITLES.values()
+                  for what in ('joined', 'wrong', 'refused')))
+        for name, wanted in ROUNDS.items():
+            cells = []
+            for scheduler in TITLES:
+                found = self.scores[scheduler, name]
+                active = [item for item in found if item.status == 'ACTIVE']
+                joined = sum(item.joined for item in active)
+                cells += [joined, len(active) - joined,
+                          len(found) - len(active)]
+            table.add_row(f'{name} ({len(wanted)} servers)',
+                          *map(str, cells))
+        self.console.print(table)
+        return all(
+            item.status == 'ACTIVE' and item.joined
+            and item.addresses == item.claimed
+            for (scheduler, _), found in self.scores.items()
+            if scheduler == 'ai-factory' for item in found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--state-dir', default='.cloud', type=pathlib.Path)
+    parser.add_argument('--port-offset', type=int)
+    parser.add_argument('--down', action='store_true',
+                        help='stop the cloud at the end')
+    args = parser.parse_args()
+    console = rich_console.Console(width=100, highlight=False)
+    began = time.monotonic()
+    cloud = core.Cloud(
+        args.state_dir, args.port_offset, tell=lambda text: console.print(
+            f'{time.monotonic() - began:6.1f} s  {text}'))
+    try:
+        right = Story(cloud, console).tell()
+    except errors.CloudError as exc:
+        console.print(f'cloud: {exc}', markup=False)
+        return 1
+    finally:
+        if args.down:
+            cloud.down()
+    console.print(
+        'Every server of ours has GPUs that NVLink joins.' if right
+        else 'Some server of ours did not get GPUs that NVLink joins.')
+    if not args.down:
+        run = f'{pathlib.Path(sys.executable)} -m cloud'
+        if args.state_dir != pathlib.Path('.cloud'):
+            run += f' --state-dir {args.state_dir}'
+        console.print(
+            f'\nThe cloud is running. Go on with it:  {run} shell\n'
+            f'Look at it:                           {run} status\n'
+            f'Stop it:                              {run} down',
+            soft_wrap=True)
+    return 0 if right else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
