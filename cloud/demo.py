@@ -145,18 +145,15 @@ class Story:
         """The two scores side by side."""
         self.head('The score')
         table = rich_table.Table(
-            '', *(f'{title}: {what}' for title in TITLES.values()
-                  for what in ('joined', 'wrong', 'refused')))
+            'servers', 'scheduler', 'joined', 'wrong', 'refused')
         for name, wanted in ROUNDS.items():
-            cells = []
-            for scheduler in TITLES:
+            for scheduler, title in TITLES.items():
                 found = self.scores[scheduler, name]
                 active = [item for item in found if item.status == 'ACTIVE']
                 joined = sum(item.joined for item in active)
-                cells += [joined, len(active) - joined,
-                          len(found) - len(active)]
-            table.add_row(f'{name} ({len(wanted)} servers)',
-                          *map(str, cells))
+                table.add_row(
+                    f'{name} ({len(wanted)})', title, str(joined),
+                    str(len(active) - joined), str(len(found) - len(active)))
         self.console.print(table)
         return all(
             item.status == 'ACTIVE' and item.joined
