@@ -45,7 +45,8 @@ class BoardSpec:
     :param name: name of the file
     :param product: the vendor's product name
     :param gpus: dicts of ``address``, ``id`` (``vendor:product``),
-        ``numa_node``, ``switch`` and, on a board with NVSwitches, ``module_id``
+        ``numa_node``, ``switch`` and, on a board with NVSwitches,
+        ``module_id``
     :param nvlinks: NVLinks of a GPU that is joined
     :param partitions: dicts of ``id`` and ``modules``, and ``nvlinks`` where
         a partition has fewer than it should

@@ -20,7 +20,7 @@ module known there before it starts the service. Configure it with
 
 from nova import monkey_patch; monkey_patch.patch(backend='threading')  # noqa
 
-import sys
+import sys  # noqa: I100
 
 from nova.cmd import compute
 

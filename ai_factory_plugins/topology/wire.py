@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""The tag that carries a GPU's topology from the compute host to the scheduler.
+"""The tag that carries a GPU's topology from its host to the scheduler.
 
 Nova hands unknown keys of a ``[pci]device_spec`` line on to the scheduler, as
 keys of the device's pool in ``HostState.pci_stats.pools``. One such key,

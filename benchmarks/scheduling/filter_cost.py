@@ -36,8 +36,8 @@ import time
 from unittest import mock
 from urllib import parse
 
-from nova import objects
 import nova.conf
+from nova import objects
 from nova.scheduler.filters import pci_passthrough_filter
 from oslo_log import log as logging
 from placement.tests.functional.fixtures import placement as placement_fixture

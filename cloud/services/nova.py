@@ -45,8 +45,10 @@ def _filters(scheduler):
         'weight_classes': ['nova.scheduler.weights.all_weighers'],
         'enabled_filters': ','.join([*STOCK_FILTERS, *LAST_FILTERS])}
     if scheduler == 'ai-factory':
-        options['available_filters'].append('ai_factory_plugins.nova.all_filters')
-        options['weight_classes'].append('ai_factory_plugins.nova.all_weighers')
+        options['available_filters'].append(
+            'ai_factory_plugins.nova.all_filters')
+        options['weight_classes'].append(
+            'ai_factory_plugins.nova.all_weighers')
         options['enabled_filters'] = ','.join(
             [*STOCK_FILTERS, 'GPUTopologyFilter', *LAST_FILTERS])
     return options

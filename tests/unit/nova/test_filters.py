@@ -51,8 +51,9 @@ class GPUTopologyFilterTest(base.NovaTestCase):
         spec = base.request_spec(4)
         state, = self.filter.filter_all([host.state(spec)], spec)
         candidate, = state.allocation_candidates
-        mapped = {provider for group, providers in candidate['mappings'].items()
-                  for provider in providers if group}
+        mapped = {
+            provider for group, providers in candidate['mappings'].items()
+            for provider in providers if group}
         self.assertEqual(4, len(mapped))
         self.assertEqual(
             {host.root: {'resources': {'VCPU': 4, 'MEMORY_MB': 1024}},

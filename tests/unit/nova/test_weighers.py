@@ -73,8 +73,8 @@ class GPUTopologyWeigherTest(base.NovaTestCase):
         spec = base.request_spec(2, topology=None)
         weighed = [nova_weights.WeighedHost(host.state(spec), 0)
                    for host in self.hosts()[:2]]
-        self.assertEqual([0.0, 0.0], weighers.GPUTopologyWeigher(
-            ).weigh_objects(weighed, spec))
+        weigher = weighers.GPUTopologyWeigher()
+        self.assertEqual([0.0, 0.0], weigher.weigh_objects(weighed, spec))
 
     def test_aggregate_overrides_the_multiplier(self):
         weigher = weighers.GPUTopologyWeigher()

@@ -44,7 +44,8 @@ class WireTest(unittest.TestCase):
         """The format is a contract between hosts of different releases."""
         device = model.Device(
             '0000:0f:00.0', numa_node=0, module_id=5,
-            partitions=(model.PartitionRef(0, 8), model.PartitionRef(5, 2, True)),
+            partitions=(model.PartitionRef(0, 8),
+                        model.PartitionRef(5, 2, True)),
             groups=(model.GroupRef(model.Level.NVLINK, 'b0', 2),
                     model.GroupRef(model.Level.PCIE, '0000.0c.00.0', 4)))
         text = ('v1 module=5 partitions=0:8,5:2 degraded=5 '
