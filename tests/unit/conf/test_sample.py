@@ -19,8 +19,9 @@ from oslo_config import generator
 
 from ai_factory_plugins.conf import opts
 
-SAMPLE = pathlib.Path(__file__).parents[3].joinpath(
-    'etc/ai_factory_plugins/ai_factory_plugins.conf.sample')
+ETC = pathlib.Path(__file__).parents[3] / 'etc'
+GENERATOR = ETC / 'oslo-config-generator.conf'
+SAMPLE = ETC / 'ai_factory_plugins/ai_factory_plugins.conf.sample'
 
 
 class SampleTest(unittest.TestCase):
@@ -34,8 +35,7 @@ class SampleTest(unittest.TestCase):
         """Regenerate it with ``tox -e genconfig`` where this fails."""
         conf = generator.cfg.ConfigOpts()
         generator.register_cli_opts(conf)
-        conf(['--namespace', 'ai_factory_plugins'],
-             default_config_files=[])
+        conf(['--config-file', str(GENERATOR)])
         written = io.StringIO()
         generator.generate(conf, written)
         self.assertEqual(SAMPLE.read_text(), written.getvalue())

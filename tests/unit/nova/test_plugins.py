@@ -11,6 +11,10 @@
 # under the License.
 
 
+import pathlib
+import sys
+
+import fixtures
 from nova.scheduler import filters as nova_filters
 import testtools
 
@@ -34,5 +38,16 @@ class EntryPointsTest(testtools.TestCase):
             [weighers.GPUTopologyWeigher], plugins.all_weighers())
 
     def test_a_plugin_that_does_not_load_is_an_error(self):
-        self.assertRaises(
-            ImportError, plugins._classes, 'tests.broken_plugins')
+        """Rather no scheduler than one without its filter."""
+        directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        metadata = directory / 'broken-1.0.dist-info'
+        metadata.mkdir()
+        metadata.joinpath('METADATA').write_text(
+            'Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n')
+        metadata.joinpath('entry_points.txt').write_text(
+            f'[{plugins.FILTERS}]\nBroken = no_such_module:Broken\n')
+        self.useFixture(fixtures.MonkeyPatch(
+            'sys.path', [str(directory), *sys.path]))
+        self.useFixture(fixtures.MonkeyPatch(
+            'stevedore.ExtensionManager.ENTRY_POINT_CACHE', {}))
+        self.assertRaises(ImportError, plugins.all_filters)
