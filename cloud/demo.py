@@ -29,12 +29,12 @@ from ai_factory_plugins.inventory import render
 from cloud import core
 from cloud import errors
 from cloud import gpus
+from cloud import tenant
 
-SXM, PCIE = 'h100-sxm5-80gb', 'h100-pcie-80gb'
 FLAVORS = {
-    'vm.gpu.h100x1': (SXM, 1), 'vm.gpu.h100x2': (SXM, 2),
-    'vm.gpu.h100x4': (SXM, 4), 'vm.gpu.h100x8': (SXM, 8),
-    'vm.gpu.h100pciex2': (PCIE, 2),
+    'vm.gpu.h100x1': (tenant.SXM, 1), 'vm.gpu.h100x2': (tenant.SXM, 2),
+    'vm.gpu.h100x4': (tenant.SXM, 4), 'vm.gpu.h100x8': (tenant.SXM, 8),
+    'vm.gpu.h100pciex2': (tenant.PCIE, 2),
 }
 # Each round fills the two HGX boards to the last GPU.
 ROUNDS = {
@@ -43,7 +43,6 @@ ROUNDS = {
               'vm.gpu.h100x1', 'vm.gpu.h100x8'],
 }
 TITLES = {'stock': 'stock Nova', 'ai-factory': 'ai-factory-plugins'}
-SECONDS_A_SERVER = 120
 
 
 class Story:
@@ -53,6 +52,7 @@ class Story:
         self.cloud = cloud
         self.console = console
         self.scores = {}
+        self.tenant = self.ids = None
 
     def tell(self):
         """Run it all.
@@ -61,13 +61,14 @@ class Story:
         """
         self.head('A real OpenStack with GPU boards')
         self.cloud.up()
-        self.clear()
+        self.tenant = tenant.Tenant(self.cloud)
+        self.tenant.clear()
         for host in self.cloud.computes:
             self.console.print(f'\n{host}', style='bold')
             self.console.print(
                 render.picture(gpus.board(self.cloud, host)),
                 highlight=False, end='')
-        self.flavors()
+        self.ids = self.flavors()
         for scheduler in TITLES:
             self.head(f'Scheduling with {TITLES[scheduler]}')
             self.cloud.configure_scheduler(scheduler)
@@ -80,24 +81,21 @@ class Story:
 
     def flavors(self):
         """Make the flavors, as an operator would."""
-        compute = self.cloud.connection().compute
-        for name, (alias, count) in FLAVORS.items():
-            if compute.find_flavor(name) is None:
-                flavor = compute.create_flavor(
-                    name=name, ram=8192 * count, vcpus=8 * count, disk=1)
-                compute.create_flavor_extra_specs(flavor, {
-                    'pci_passthrough:alias': f'{alias}:{count}',
-                    'ai_factory:gpu_topology': 'nvlink'})
         self.console.print(
             '\nFlavors: ' + ', '.join(FLAVORS)
             + '\neach with pci_passthrough:alias=<model>:<count> and '
             'ai_factory:gpu_topology=nvlink\n')
+        return {name: self.tenant.flavor(
+                    name, alias, count, gpu_topology='nvlink')
+                for name, (alias, count) in FLAVORS.items()}
 
     def round(self, scheduler, name, wanted):
         """Boot servers one after the other, show them, delete them."""
-        servers = [self.boot(f'{flavor.removeprefix("vm.gpu.")}-{i}', flavor)
-                   for i, flavor in enumerate(wanted, 1)]
-        found = gpus.placed(self.cloud, servers)
+        servers = [
+            self.tenant.boot(f'{flavor.removeprefix("vm.gpu.")}-{i}',
+                             self.ids[flavor])
+            for i, flavor in enumerate(wanted, 1)]
+        found = self.tenant.placed(*servers)
         table = rich_table.Table(
             'server', 'status', 'host', 'GPUs', 'modules', 'verdict',
             title=f'{name}, {TITLES[scheduler]}', title_justify='left')
@@ -111,35 +109,7 @@ class Story:
                 style='green' if good else 'red')
         self.console.print(table)
         self.scores[scheduler, name] = found
-        self.clear()
-
-    def boot(self, name, flavor):
-        """Boot one server and wait for what becomes of it."""
-        compute = self.cloud.connection().compute
-        image = self.cloud.connection().image.find_image('tiny')
-        server = compute.create_server(
-            name=name, flavor_id=compute.find_flavor(flavor).id,
-            image_id=image.id, networks='none')
-        deadline = time.monotonic() + SECONDS_A_SERVER
-        while server.status in ('BUILD', None):
-            if time.monotonic() > deadline:
-                raise errors.CloudError(
-                    f'{name} is still building after {SECONDS_A_SERVER} s')
-            time.sleep(0.2)
-            server = compute.get_server(server.id)
-        return server
-
-    def clear(self):
-        """Delete all servers and wait until their GPUs are free."""
-        compute = self.cloud.connection().compute
-        for server in compute.servers():
-            compute.delete_server(server)
-        deadline = time.monotonic() + SECONDS_A_SERVER
-        while list(compute.servers()) or gpus.devices(self.cloud) or (
-                gpus.claims(self.cloud)):
-            if time.monotonic() > deadline:
-                raise errors.CloudError('servers or GPUs are left behind')
-            time.sleep(0.3)
+        self.tenant.clear()
 
     def score(self):
         """The two scores side by side."""

@@ -61,7 +61,9 @@ def _common(cloud):
         'DEFAULT': {
             'transport_url': layout.transport, 'my_ip': layouts.HOST,
             'state_path': state, 'osapi_compute_workers': 1,
-            'host': 'controller', 'report_interval': 5},
+            'host': 'controller', 'report_interval': 5,
+            # Else a host may wait for a minute until it is discovered.
+            'periodic_fuzzy_delay': 0},
         'api_database': {'connection': layout.database('nova_api')},
         'database': {'connection': layout.database('nova_cell1')},
         'keystone_authtoken': config.token_check(layout, 'nova'),
@@ -182,14 +184,21 @@ def services(cloud):
 
 
 def _up_checker(cloud, binary, host):
-    """Whether a service has reported itself since the cloud was started."""
+    """Whether a service that runs now has reported itself of late.
+
+    It does so for the first time when it has told of its resources.
+    """
+    name = binary if host == 'controller' else f'{binary}-{host}'
+
     def ready():
+        started = int(cloud.layout.pid(name).stat().st_mtime)
         with backing.connect(cloud.layout, 'nova_cell1') as connection:
             with connection.cursor() as cursor:
                 cursor.execute(
                     'SELECT count(*) FROM services WHERE `binary` = %s AND '
                     'host = %s AND deleted = 0 AND '
-                    'last_seen_up >= utc_timestamp() - interval 20 second',
-                    (binary, host))
+                    'last_seen_up >= utc_timestamp() - interval 20 second '
+                    "AND last_seen_up >= '1970-01-01' + interval %s second",
+                    (binary, host, started))
                 return cursor.fetchone()[0] > 0
     return ready
