@@ -20,6 +20,8 @@ import subprocess
 import sys
 import time
 
+from rich import console as rich_console
+
 from cloud import core
 from cloud import errors
 from cloud import process
@@ -29,12 +31,16 @@ def main():
     args = _parser().parse_args()
     cloud = core.Cloud(
         args.state_dir, args.port_offset,
-        scheduler=getattr(args, 'scheduler', None), tell=_teller())
+        scheduler=getattr(args, 'scheduler', None))
     try:
         return args.run(cloud, args)
     except errors.CloudError as exc:
         print(f'cloud: {exc}', file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print('cloud: interrupted; stop what runs with: python -m cloud down',
+              file=sys.stderr)
+        return 130
 
 
 def _parser():
@@ -67,26 +73,26 @@ def _parser():
     return parser
 
 
-def _teller():
-    began = time.monotonic()
-
-    def tell(text):
-        print(f'{time.monotonic() - began:6.1f} s  {text}', flush=True)
-    return tell
-
-
 def _up(cloud, args):
-    cloud.up()
+    began = time.monotonic()
+    console = rich_console.Console(highlight=False)
+    cloud.tell = lambda text: console.print(
+        f'{time.monotonic() - began:6.1f} s  {text}', markup=False,
+        soft_wrap=True)
+    with console.status('starting; a log a service is in '
+                        f'{cloud.layout.root / "log"}'):
+        cloud.up()
     cloud.tell('up; use it with: python -m cloud shell')
     return 0
 
 
 def _status(cloud, args):
-    for name, (pid, works) in cloud.status().items():
+    found = cloud.status()
+    for name, (pid, works) in found.items():
         state = 'well' if works else 'down' if pid is None else 'UNWELL'
         print(f'{name:24} {state:8} {pid or "-":>8}  '
               f'{cloud.layout.log(name)}')
-    problems = cloud.unwell()
+    problems = cloud.unwell(found)
     for problem in problems:
         print(f'cloud: {problem}', file=sys.stderr)
     return 1 if problems else 0

@@ -13,7 +13,6 @@
 
 """MariaDB, RabbitMQ and memcached as private instances."""
 
-import getpass
 import os
 import shutil
 import socket
@@ -34,6 +33,8 @@ PROGRAMS = {
     'epmd': 'erlang-base',
     'memcached': 'memcached',
 }
+# They refuse to run as root unless they are told to.
+_AS_ROOT = ['--user=root'] if os.geteuid() == 0 else []
 _PATH = ':'.join([
     '/usr/lib/rabbitmq/bin', os.environ.get('PATH', ''), '/usr/sbin'])
 DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
@@ -66,9 +67,27 @@ def install_database(layout):
     """Make an empty data directory for MariaDB."""
     process.run(layout, 'mariadb-install-db', [
         program('mariadb-install-db'), '--no-defaults',
-        f'--datadir={layout.directory("mariadb")}', '--skip-test-db',
-        '--auth-root-authentication-method=normal',
-        f'--user={getpass.getuser()}'])
+        f'--datadir={layout.root / "mariadb"}', '--skip-test-db',
+        '--auth-root-authentication-method=normal', *_AS_ROOT])
+
+
+def configure(layout):
+    """Write the configuration files."""
+    statements = [
+        f"CREATE USER IF NOT EXISTS 'cloud'@'{layouts.HOST}' "
+        f"IDENTIFIED BY '{layouts.PASSWORD}'",
+        f"GRANT ALL ON *.* TO 'cloud'@'{layouts.HOST}'"]
+    statements += [f'CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8'
+                   for name in DATABASES]
+    etc = layout.directory('etc', 'mariadb')
+    (etc / 'init.sql').write_text(';\n'.join(statements) + ';\n')
+    etc = layout.directory('etc', 'rabbitmq')
+    (etc / 'rabbitmq.conf').write_text(
+        f'listeners.tcp.1 = {layouts.HOST}:{layout.port("rabbitmq")}\n'
+        'disk_free_limit.absolute = 50MB\n'
+        'log.file.level = warning\n')
+    (etc / 'enabled_plugins').write_text('[].\n')
+    layout.directory('rabbitmq')
 
 
 def services(layout):
@@ -88,20 +107,13 @@ def connect(layout, database=None):
 
 
 def _mariadb(layout):
-    first = layout.etc('mariadb') / 'init.sql'
-    statements = [
-        f"CREATE USER IF NOT EXISTS 'cloud'@'{layouts.HOST}' "
-        f"IDENTIFIED BY '{layouts.PASSWORD}'",
-        f"GRANT ALL ON *.* TO 'cloud'@'{layouts.HOST}'"]
-    statements += [f'CREATE DATABASE IF NOT EXISTS {name} CHARACTER SET utf8'
-                   for name in DATABASES]
-    first.write_text(';\n'.join(statements) + ';\n')
     return service.Service(
         'mariadb', [
             program('mariadbd'), '--no-defaults',
-            f'--datadir={layout.directory("mariadb")}',
-            f'--init-file={first}', f'--bind-address={layouts.HOST}',
-            f'--port={layout.port("mariadb")}', f'--user={getpass.getuser()}',
+            f'--datadir={layout.root / "mariadb"}',
+            f'--init-file={layout.etc("mariadb") / "init.sql"}',
+            f'--bind-address={layouts.HOST}',
+            f'--port={layout.port("mariadb")}', *_AS_ROOT,
             # A path below the data directory: those of sockets are short.
             '--socket=mariadb.sock', '--pid-file=mariadb.pid',
             '--skip-name-resolve', '--max-connections=500',
@@ -120,7 +132,7 @@ def _database_ready(layout):
 
 def _erlang(layout):
     return {
-        'HOME': str(layout.directory('rabbitmq')),
+        'HOME': str(layout.root / 'rabbitmq'),
         'ERL_EPMD_ADDRESS': layouts.HOST,
         'ERL_EPMD_PORT': str(layout.port('epmd')),
     }
@@ -136,13 +148,8 @@ def _epmd(layout):
 
 
 def _rabbitmq(layout):
-    home = layout.directory('rabbitmq')
+    home = layout.root / 'rabbitmq'
     etc = layout.etc('rabbitmq')
-    (etc / 'rabbitmq.conf').write_text(
-        f'listeners.tcp.1 = {layouts.HOST}:{layout.port("rabbitmq")}\n'
-        'disk_free_limit.absolute = 50MB\n'
-        'log.file.level = warning\n')
-    (etc / 'enabled_plugins').write_text('[].\n')
     return service.Service(
         'rabbitmq', [program('rabbitmq-server')],
         env={
@@ -181,7 +188,7 @@ def _memcached(layout):
     command = [program('memcached'), '-l', layouts.HOST, '-U', '0',
                '-p', str(layout.port('memcached')), '-m', '64']
     if os.geteuid() == 0:
-        command += ['-u', getpass.getuser()]
+        command += ['-u', 'root']
     return service.Service(
         'memcached', command, ports=('memcached',),
         ready=lambda: service.listens(layout.port('memcached')))

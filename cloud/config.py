@@ -30,6 +30,7 @@ def write(path, sections):
             for item in value if isinstance(value, list) else [value]:
                 lines.append(f'{name} = {item}')
         lines.append('')
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text('\n'.join(lines))
 
 

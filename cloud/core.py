@@ -14,26 +14,31 @@
 """The cloud as a whole: start it, look at it, stop it."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
-import hashlib
-import importlib.metadata
+import fcntl
 import json
-import os
 import pathlib
 import shutil
 import time
 import typing
 
 import openstack
+import yaml
 
 from cloud import backing
+from cloud import databases
 from cloud import errors
+from cloud import health
 from cloud import layout as layouts
 from cloud import process
 from cloud import service as service_module
 from cloud import services
 
 SECONDS_TO_START = 240
+CLOUD = 'ai-factory'
+COMPUTE_API = '2.100'
+PLACEMENT_API = '1.39'
 _SETTINGS = 'cloud.json'
 
 
@@ -77,7 +82,9 @@ class Cloud:
         if port_offset is None:
             port_offset = known.get('port_offset', 0)
         self.layout = layouts.Layout(root, port_offset)
-        self.computes = dict(computes or COMPUTES)
+        self.computes = dict(computes or {
+            name: Compute(board)
+            for name, board in known.get('computes', {}).items()} or COMPUTES)
         self.scheduler = scheduler or known.get('scheduler', 'ai-factory')
         self.tell = tell
 
@@ -97,32 +104,41 @@ class Cloud:
             found.extend(module.services(self))
         return found
 
+    def _client(self):
+        """How a client logs in as admin, in the words of clouds.yaml."""
+        return {
+            'auth': {
+                'auth_url': self.layout.url('keystone') + '/v3',
+                'username': 'admin', 'password': layouts.PASSWORD,
+                'project_name': 'admin', 'user_domain_id': 'default',
+                'project_domain_id': 'default'},
+            'region_name': layouts.REGION,
+            'compute_api_version': COMPUTE_API,
+            'placement_api_version': PLACEMENT_API,
+        }
+
     @property
     def auth(self):
         """The variables with which a client logs in as admin."""
         return {
-            'OS_AUTH_URL': self.layout.url('keystone') + '/v3',
-            'OS_USERNAME': 'admin', 'OS_PASSWORD': layouts.PASSWORD,
-            'OS_PROJECT_NAME': 'admin', 'OS_USER_DOMAIN_ID': 'default',
-            'OS_PROJECT_DOMAIN_ID': 'default',
+            **{f'OS_{name.upper()}': value
+               for name, value in self._client()['auth'].items()},
             'OS_REGION_NAME': layouts.REGION,
             'OS_IDENTITY_API_VERSION': '3',
+            'OS_COMPUTE_API_VERSION': COMPUTE_API,
+            'OS_PLACEMENT_API_VERSION': PLACEMENT_API,
         }
 
     def connection(self):
         """An :class:`openstack.connection.Connection` as admin."""
-        # Nothing of the user's own clouds: the file named is not there.
         return openstack.connection.Connection(
             config=openstack.config.OpenStackConfig(
-                config_files=[str(self.layout.root / 'no-clouds.yaml')],
-                load_envvars=False,
-            ).get_one(
-                auth={'auth_url': self.auth['OS_AUTH_URL'],
-                      'username': 'admin', 'password': layouts.PASSWORD,
-                      'project_name': 'admin', 'user_domain_id': 'default',
-                      'project_domain_id': 'default'},
-                region_name=layouts.REGION, compute_api_version='2.100',
-                placement_api_version='1.39'))
+                config_files=[str(self.layout.root / 'clouds.yaml')],
+                load_envvars=False).get_one(CLOUD))
+
+    def log(self, name):
+        """Path of the log of a service."""
+        return self.layout.log(name)
 
     # Start
 
@@ -133,31 +149,56 @@ class Cloud:
             and shows the end of its log
         """
         backing.require_programs()
-        running = self.running()
-        if running and not self.unwell():
-            self.tell('already up')
-            return
-        if running:
-            self.tell('unwell: stopping what is left of it')
-            self.down()
+        with self._alone():
+            if not self.running():
+                self._up()
+            elif self.unwell():
+                self.tell('unwell: stopping what is left of it')
+                self.down()
+                self._up()
+            else:
+                self.tell('already up')
+                known = _settings(self.layout.root)
+                if known['scheduler'] != self.scheduler:
+                    self.configure_scheduler(self.scheduler)
+
+    def _up(self):
         self._require_ports()
         shutil.rmtree(self.layout.root / 'log', ignore_errors=True)
         self.configure()
-        self._databases()
         self._remember()
-        self._start(self.services(), relocate=True)
+        databases.prepare(self)
+        database, *others = self.services()
+        self.start([database])
+        databases.relocate(self)
+        self.start(others)
         self._image()
         self._wait_for_hosts()
 
+    @contextlib.contextmanager
+    def _alone(self):
+        with open(self.layout.directory() / 'lock', 'w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise errors.CloudError(
+                    f'Another process is starting {self.layout.root}.')
+            yield
+
     def configure(self):
         """Write all configuration files."""
+        backing.configure(self.layout)
         for module in services.MODULES:
             module.configure(self)
+        (self.layout.root / 'clouds.yaml').write_text(
+            yaml.safe_dump({'clouds': {CLOUD: self._client()}}))
 
     def _remember(self):
-        (self.layout.root / _SETTINGS).write_text(json.dumps(
-            {'port_offset': self.layout.port_offset,
-             'scheduler': self.scheduler}))
+        (self.layout.root / _SETTINGS).write_text(json.dumps({
+            'port_offset': self.layout.port_offset,
+            'scheduler': self.scheduler,
+            'computes': {name: compute.board
+                         for name, compute in self.computes.items()}}))
 
     def _require_ports(self):
         taken = [
@@ -168,96 +209,46 @@ class Cloud:
                 'Something else listens on port ' + ', '.join(taken)
                 + '. Stop it, or use another --port-offset.')
 
-    def _databases(self):
-        """Put the databases in place, from the cache if they are there."""
-        data = self.layout.root / 'mariadb'
-        if data.exists():
-            return
-        cached = layouts.cache_directory() / self._cache_key()
-        if cached.exists():
-            shutil.copytree(cached, data)
-            self.tell('databases taken from the cache')
-            return
-        backing.install_database(self.layout)
-        database = backing.services(self.layout)[:1]
-        self._start(database)
-        tasks = {}
-        for module in services.MODULES:
-            tasks.update(module.schema(self))
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            running = {
-                pool.submit(process.run, self.layout, name, *task): name
-                for name, task in tasks.items()}
-            for done in concurrent.futures.as_completed(running):
-                done.result()
-                self.tell(f'{running[done]} made')
-        process.stop(self.layout, 'mariadb')
-        temporary = cached.with_name(f'{cached.name}.{os.getpid()}')
-        shutil.copytree(data, temporary, ignore=shutil.ignore_patterns(
-            '*.sock', '*.pid'))
-        try:
-            temporary.rename(cached)
-        except OSError:
-            # Another cloud was quicker; what it has is as good.
-            shutil.rmtree(temporary)
+    def start(self, wanted):
+        """Start services as soon as what they need is ready.
 
-    def _cache_key(self):
-        """What the databases depend on, as a name."""
-        facts = [backing.version()]
-        facts += sorted(
-            f'{item.name}=={item.version}'
-            for item in importlib.metadata.distributions())
-        for name in ('bootstrap.py', 'nova_schema.py', 'services/__init__.py'):
-            facts.append(pathlib.Path(__file__).with_name(
-                name.split('/')[0]).joinpath(
-                    *name.split('/')[1:]).read_text())
-        return hashlib.sha256('\n'.join(facts).encode()).hexdigest()[:16]
-
-    def _relocate(self):
-        """Correct the addresses in databases that come from the cache."""
-        with backing.connect(self.layout) as connection:
-            with connection.cursor() as cursor:
-                for port, (name, _, path) in self.endpoints():
-                    cursor.execute(
-                        'UPDATE keystone.endpoint SET url = %s WHERE '
-                        'service_id IN (SELECT id FROM keystone.service '
-                        "WHERE extra LIKE %s)",
-                        (self.layout.url(port) + path, f'%"{name}"%'))
-                for cell in ('cell0', 'cell1'):
-                    cursor.execute(
-                        'UPDATE nova_api.cell_mappings SET '
-                        'database_connection = %s, transport_url = %s '
-                        'WHERE name = %s', (
-                            self.layout.database(f'nova_{cell}'),
-                            self.layout.transport if cell == 'cell1'
-                            else 'none:///', cell))
-
-    def _start(self, wanted, relocate=False):
-        """Start services as soon as what they need is ready."""
-        waiting, starting, ready = list(wanted), {}, set()
+        :param wanted: list of :class:`~cloud.service.Service`
+        :raises CloudError: one does not start; the message shows the end of
+            its log
+        """
+        waiting, checks, ready = list(wanted), {}, set()
         names = {item.name for item in wanted}
         deadline = time.monotonic() + SECONDS_TO_START
-        while waiting or starting:
-            for item in [w for w in waiting
-                         if ready.issuperset(names.intersection(w.needs))]:
-                waiting.remove(item)
-                process.start(
-                    self.layout, item.name, item.command, item.env)
-                starting[item.name] = item
-            for item in list(starting.values()):
-                if process.pid(self.layout, item.name) is None:
-                    raise self._died(item.name, 'ended while it started')
-                if item.ready():
-                    del starting[item.name]
-                    if item.name == 'mariadb' and relocate:
-                        self._relocate()
-                    ready.add(item.name)
-                    self.tell(f'{item.name} ready')
-                elif time.monotonic() > deadline:
-                    raise self._died(
-                        item.name,
-                        f'is not ready after {SECONDS_TO_START} s')
-            time.sleep(0.2)
+        pool = concurrent.futures.ThreadPoolExecutor()
+        try:
+            while waiting or checks:
+                for item in [w for w in waiting
+                             if ready.issuperset(names.intersection(w.needs))]:
+                    waiting.remove(item)
+                    process.start(
+                        self.layout, item.name, item.command, item.env)
+                    checks[item] = pool.submit(_safely, item.ready)
+                for item, check in list(checks.items()):
+                    if self._is_ready(item, check, deadline):
+                        del checks[item]
+                        ready.add(item.name)
+                        self.tell(f'{item.name} ready '
+                                  f'({len(ready)} of {len(names)})')
+                    elif check.done():
+                        checks[item] = pool.submit(_safely, item.ready)
+                time.sleep(0.1)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _is_ready(self, item, check, deadline):
+        if process.pid(self.layout, item.name) is None:
+            raise self._died(item.name, 'ended while it started')
+        if check.done() and check.result():
+            return True
+        if time.monotonic() > deadline:
+            raise self._died(
+                item.name, f'is not ready after {SECONDS_TO_START} s')
+        return False
 
     def _died(self, name, how):
         log = self.layout.log(name)
@@ -273,8 +264,9 @@ class Cloud:
 
     def _wait_for_hosts(self):
         deadline = time.monotonic() + SECONDS_TO_START
+        connection = self.connection()
         while True:
-            problems = self._hosts_missing()
+            problems = health.problems(self, connection)
             if not problems:
                 return
             if time.monotonic() > deadline:
@@ -284,9 +276,9 @@ class Cloud:
     # Look
 
     def running(self):
-        """Names of the services that run."""
+        """Names of the services of which anything runs."""
         return [name for name in process.known(self.layout)
-                if process.pid(self.layout, name) is not None]
+                if process.group(self.layout, name) is not None]
 
     def status(self):
         """What each service is doing.
@@ -299,34 +291,16 @@ class Cloud:
             found[item.name] = (pid, pid is not None and _safely(item.ready))
         return found
 
-    def unwell(self):
-        """What does not work, as a list of sentences; empty if all does."""
+    def unwell(self, status=None):
+        """What does not work, as a list of sentences; empty if all does.
+
+        :param status: what :meth:`status` has just returned
+        """
         problems = [
             f'{name} ' + ('does not run' if pid is None else 'does not answer')
-            for name, (pid, works) in self.status().items() if not works]
-        return problems or self._hosts_missing()
-
-    def _hosts_missing(self):
-        """Computes that are not schedulable with all of their devices."""
-        connection = self.connection()
-        providers = {
-            provider.name: provider
-            for provider in connection.placement.resource_providers()}
-        with backing.connect(self.layout, 'nova_api') as database:
-            with database.cursor() as cursor:
-                cursor.execute('SELECT host FROM host_mappings')
-                mapped = {row[0] for row in cursor.fetchall()}
-        problems = []
-        for name in self.computes:
-            wanted = len(services.nova.device_specs(self, name))
-            devices = [p for p in providers if p.startswith(f'{name}_')]
-            if name not in mapped:
-                problems.append(f'{name} is not mapped to a cell')
-            elif name not in providers or len(devices) != wanted:
-                problems.append(
-                    f'{name} has {len(devices)} of {wanted} devices in '
-                    'placement')
-        return problems
+            for name, (pid, works) in (status or self.status()).items()
+            if not works]
+        return problems or health.problems(self, self.connection())
 
     # Change
 
@@ -334,7 +308,7 @@ class Cloud:
         """Stop services and start them anew with their configuration."""
         for name in names:
             process.stop(self.layout, name)
-        self._start([item for item in self.services() if item.name in names])
+        self.start([item for item in self.services() if item.name in names])
 
     def configure_scheduler(self, scheduler):
         """Run nova-scheduler with other filters and weighers.
@@ -354,6 +328,7 @@ class Cloud:
         """
         self.computes[name] = compute
         self.configure()
+        self._remember()
         self.restart(f'nova-compute-{name}')
         self._wait_for_hosts()
 
@@ -377,7 +352,7 @@ class Cloud:
                 [name for name in names if name not in backing_names]))
         for name in names:
             if name in backing_names:
-                process.stop(self.layout, name)
+                process.stop(self.layout, name, seconds=60)
         return running
 
     def destroy(self):

@@ -85,9 +85,9 @@ class Story:
             '\nFlavors: ' + ', '.join(FLAVORS)
             + '\neach with pci_passthrough:alias=<model>:<count> and '
             'ai_factory:gpu_topology=nvlink\n')
-        return {name: self.tenant.flavor(
-                    name, alias, count, gpu_topology='nvlink')
-                for name, (alias, count) in FLAVORS.items()}
+        return {
+            name: self.tenant.flavor(name, alias, count, gpu_topology='nvlink')
+            for name, (alias, count) in FLAVORS.items()}
 
     def round(self, scheduler, name, wanted):
         """Boot servers one after the other, show them, delete them."""

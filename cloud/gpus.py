@@ -14,7 +14,7 @@
 """Which GPUs the servers of the cloud really have, and whether they fit.
 
 Nova's API does not show a server's PCI devices, so they are read from the
-database of its cell; what placement has on record is asked of its API.
+database of its cell, and what placement has on record from its own.
 """
 
 import dataclasses
@@ -76,17 +76,11 @@ def devices(cloud):
 
     :returns: dict of server uuid to set of (host, PCI address)
     """
-    with backing.connect(cloud.layout, 'nova_cell1') as connection:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                'SELECT d.instance_uuid, n.host, d.address FROM pci_devices d '
-                'JOIN compute_nodes n ON n.id = d.compute_node_id '
-                'WHERE d.instance_uuid IS NOT NULL AND d.deleted = 0')
-            rows = cursor.fetchall()
-    found = {}
-    for server, host, address in rows:
-        found.setdefault(server, set()).add((host, address))
-    return found
+    return _held(
+        cloud, 'nova_cell1',
+        'SELECT d.instance_uuid, n.host, d.address FROM pci_devices d '
+        'JOIN compute_nodes n ON n.id = d.compute_node_id '
+        'WHERE d.instance_uuid IS NOT NULL AND d.deleted = 0')
 
 
 def claims(cloud):
@@ -94,16 +88,22 @@ def claims(cloud):
 
     :returns: dict of server uuid to set of (host, PCI address)
     """
-    placement = cloud.connection().placement
+    return _held(
+        cloud, 'placement',
+        "SELECT a.consumer_id, SUBSTRING_INDEX(p.name, '_', 1), "
+        "LOWER(SUBSTRING_INDEX(p.name, '_', -1)) FROM allocations a "
+        'JOIN resource_providers p ON p.id = a.resource_provider_id '
+        'WHERE p.parent_provider_id IS NOT NULL')
+
+
+def _held(cloud, database, query):
+    with backing.connect(cloud.layout, database) as connection:
+        with connection.cursor() as cursor:
+            cursor.execute(query)
+            rows = cursor.fetchall()
     found = {}
-    for provider in placement.resource_providers():
-        if provider.parent_provider_id is None:
-            continue
-        host, _, address = provider.name.rpartition('_')
-        held = placement.get(
-            f'/resource_providers/{provider.id}/allocations').json()
-        for server in held['allocations']:
-            found.setdefault(server, set()).add((host, address.lower()))
+    for server, host, address in rows:
+        found.setdefault(server, set()).add((host, address))
     return found
 
 

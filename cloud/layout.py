@@ -51,13 +51,13 @@ class Layout:
         return path
 
     def etc(self, service):
-        return self.directory('etc', service)
+        return self.root / 'etc' / service
 
     def log(self, service):
-        return self.directory('log') / f'{service}.log'
+        return self.root / 'log' / f'{service}.log'
 
     def pid(self, service):
-        return self.directory('run') / f'{service}.pid'
+        return self.root / 'run' / f'{service}.pid'
 
     def database(self, name):
         return (f'mysql+pymysql://cloud:{PASSWORD}@{HOST}:'

@@ -14,15 +14,18 @@
 """What a service is to the launcher."""
 
 import dataclasses
+import json
 import socket
 import typing
 import urllib.error
 import urllib.request
 
+import amqp
+
 from cloud import layout
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Service:
     """One process of the cloud.
 
@@ -50,11 +53,33 @@ def listens(port):
 
 
 def answers(url):
-    """Whether a URL answers with anything but a server's error."""
+    """Whether a URL answers with JSON, and not with a server's error."""
     try:
-        with urllib.request.urlopen(url, timeout=10):
-            return True
-    except urllib.error.HTTPError as exc:
-        return exc.code < 500
-    except OSError:
+        try:
+            response = urllib.request.urlopen(url, timeout=10)
+        except urllib.error.HTTPError as exc:
+            # 300 is how some tell which versions they have.
+            if exc.code >= 500:
+                return False
+            response = exc
+        with response:
+            json.load(response)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def consumes(port, queue):
+    """Whether anybody waits for the messages of a queue.
+
+    :param port: the broker's port
+    :param queue: name of the queue
+    """
+    try:
+        with amqp.Connection(
+                f'{layout.HOST}:{port}', connect_timeout=5, read_timeout=5,
+                write_timeout=5) as connection:
+            return connection.channel().queue_declare(
+                queue, passive=True).consumer_count > 0
+    except (OSError, amqp.AMQPError):
         return False

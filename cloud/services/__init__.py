@@ -16,6 +16,7 @@
 A module has
 
 * ``ENDPOINT``: (name, type, path) for keystone's catalogue, or None;
+* ``PACKAGES``: the packages whose versions decide what is in its databases;
 * ``configure(cloud)``: writes the configuration files;
 * ``schema(cloud)``: commands that make the databases, as a dict of name to
   (arguments, environment); they run once, and their result is kept;

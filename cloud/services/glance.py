@@ -17,6 +17,7 @@ from cloud import config
 from cloud.services import common
 
 ENDPOINT = ('glance', 'image', '')
+PACKAGES = ('glance',)
 
 
 def _environment(layout):
@@ -53,4 +54,4 @@ def schema(cloud):
 def services(cloud):
     return [common.api(
         cloud.layout, 'glance', 'glance.wsgi.api',
-        _environment(cloud.layout), ('mariadb', 'memcached'), '/healthcheck')]
+        _environment(cloud.layout), ('mariadb', 'memcached'))]

@@ -25,6 +25,7 @@ from cloud import layout as layouts
 from cloud.services import common
 
 ENDPOINT = ('keystone', 'identity', '/v3')
+PACKAGES = ('keystone',)
 
 
 def _environment(layout):

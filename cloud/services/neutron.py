@@ -17,6 +17,7 @@ from cloud import config
 from cloud.services import common
 
 ENDPOINT = ('neutron', 'network', '')
+PACKAGES = ('neutron',)
 
 
 def _environment(layout):

@@ -14,17 +14,18 @@
 """Nova: API, scheduler, conductor, and computes with boards."""
 
 import io
+import shutil
 import sys
 
 from ai_factory_plugins.cmd import inventory
 from ai_factory_plugins.testing import boards
-from cloud import backing
 from cloud import config
 from cloud import layout as layouts
 from cloud import service
 from cloud.services import common
 
 ENDPOINT = ('nova', 'compute', '/v2.1')
+PACKAGES = ('nova',)
 STOCK_FILTERS = (
     'ComputeFilter', 'ComputeCapabilitiesFilter', 'ImagePropertiesFilter',
     'ServerGroupAntiAffinityFilter', 'ServerGroupAffinityFilter')
@@ -91,12 +92,20 @@ def board_directory(cloud, compute):
     return cloud.layout.root / 'boards' / compute
 
 
+def _capture(cloud, compute):
+    """Write the board of a compute as the tools there would show it."""
+    directory = board_directory(cloud, compute)
+    note = directory / 'board'
+    board = cloud.computes[compute].board
+    if not note.exists() or note.read_text() != board:
+        shutil.rmtree(directory, ignore_errors=True)
+        boards.write_capture(boards.load(board), directory)
+        note.write_text(board)
+
+
 def _section(cloud, compute):
     """The ``[pci]`` options of a compute, as the inventory tool gives them."""
     directory = board_directory(cloud, compute)
-    if not directory.exists():
-        boards.write_capture(
-            boards.load(cloud.computes[compute].board), directory)
     arguments = ['--sysfs-root', str(directory / 'sys'), '-f', 'nova',
                  '--nvidia-smi', str(directory / 'nvidia-smi-q.txt'),
                  '--topo', str(directory / 'nvidia-smi-topo.txt')]
@@ -105,11 +114,16 @@ def _section(cloud, compute):
     return _options(inventory.run(arguments))
 
 
-def device_specs(cloud, compute):
-    """The ``device_spec`` lines of a compute."""
+def _device_specs(cloud, compute):
     lines = _section(cloud, compute)['device_spec']
     edit = cloud.computes[compute].edit
     return lines if edit is None else edit(lines)
+
+
+def device_specs(cloud, compute):
+    """The ``device_spec`` lines with which a compute runs."""
+    path = cloud.layout.etc('nova') / f'{compute}.conf'
+    return _options(path.read_text()).get('device_spec', [])
 
 
 def _options(text):
@@ -133,6 +147,8 @@ def _aliases(cloud):
 
 def configure(cloud):
     layout = cloud.layout
+    for name in cloud.computes:
+        _capture(cloud, name)
     common_options = _common(cloud)
     etc = layout.etc('nova')
     config.write(etc / 'nova.conf', common_options)
@@ -141,7 +157,7 @@ def configure(cloud):
     for name in cloud.computes:
         state = layout.directory('nova', name)
         pci = {**_section(cloud, name),
-               'device_spec': device_specs(cloud, name)}
+               'device_spec': _device_specs(cloud, name)}
         config.write(etc / f'{name}.conf', {
             **common_options,
             'DEFAULT': {**common_options['DEFAULT'], 'host': name,
@@ -165,40 +181,30 @@ def schema(cloud):
 def services(cloud):
     layout = cloud.layout
     etc = layout.etc('nova')
-    needs = ('mariadb', 'rabbitmq', 'keystone', 'placement')
     yield common.api(
         layout, 'nova-api', 'nova.wsgi.osapi_compute', _environment(layout),
-        needs)
-    for name in ('nova-conductor', 'nova-scheduler'):
+        ('mariadb', 'rabbitmq', 'memcached'))
+    # Only the conductor starts without them.
+    others = ('keystone', 'placement')
+    for name, needs in (('nova-conductor', ()), ('nova-scheduler', others)):
         yield service.Service(
             name, [*common.script(name), '--config-file',
                    str(etc / 'nova.conf')],
-            needs=needs, ready=_up_checker(cloud, name, 'controller'))
+            needs=('mariadb', 'rabbitmq', *needs),
+            ready=_consumer(layout, name.removeprefix('nova-')))
     for name in cloud.computes:
         yield service.Service(
             f'nova-compute-{name}',
             [sys.executable, '-m', 'ai_factory_plugins.testing.compute',
              '--config-file', str(etc / f'{name}.conf')],
-            needs=('nova-conductor',),
-            ready=_up_checker(cloud, 'nova-compute', name))
+            needs=('nova-conductor', *others),
+            ready=_consumer(layout, f'compute.{name}'))
 
 
-def _up_checker(cloud, binary, host):
-    """Whether a service that runs now has reported itself of late.
+def _consumer(layout, queue):
+    """Whether a service takes requests.
 
-    It does so for the first time when it has told of its resources.
+    A compute does so when it has told placement and the database what it
+    has, which is later than its first sign of life.
     """
-    name = binary if host == 'controller' else f'{binary}-{host}'
-
-    def ready():
-        started = int(cloud.layout.pid(name).stat().st_mtime)
-        with backing.connect(cloud.layout, 'nova_cell1') as connection:
-            with connection.cursor() as cursor:
-                cursor.execute(
-                    'SELECT count(*) FROM services WHERE `binary` = %s AND '
-                    'host = %s AND deleted = 0 AND '
-                    'last_seen_up >= utc_timestamp() - interval 20 second '
-                    "AND last_seen_up >= '1970-01-01' + interval %s second",
-                    (binary, host, started))
-                return cursor.fetchone()[0] > 0
-    return ready
+    return lambda: service.consumes(layout.port('rabbitmq'), queue)

@@ -29,10 +29,14 @@ SETTINGS = {
     'ai-factory': {
         'placement': {
             'allocation_candidates_generation_strategy': 'breadth-first',
-            'max_allocation_candidates': 100},
+            'max_allocation_candidates': 100,
+            # See the installation guide: with the default, placement gives
+            # one device to two requests that arrive together.
+            'allocation_conflict_retry_count': 1},
         'workarounds': {'optimize_for_wide_provider_trees': True}},
 }
 ENDPOINT = ('placement', 'placement', '')
+PACKAGES = ('openstack-placement',)
 
 
 def _environment(layout):

@@ -15,6 +15,7 @@
 
 import concurrent.futures
 import random
+import uuid
 
 import pytest
 
@@ -61,6 +62,21 @@ def test_random_boots_and_deletes(cloud, tenant, seed):
                 assert not fits(cloud, running, counts[0])
             test_scheduling.assert_joined(tenant, running)
             test_scheduling.assert_nothing_leaked(cloud, running)
+    assert_placement_api_agrees(cloud)
+
+
+def assert_placement_api_agrees(cloud):
+    """The usages that operators are shown are those of the servers."""
+    placement = cloud.connection().placement
+    held = {f'{host}_{address.upper()}'
+            for devices in gpus.devices(cloud).values()
+            for host, address in devices}
+    for provider in placement.resource_providers():
+        if provider.parent_provider_id is not None:
+            body = placement.get(
+                f'/resource_providers/{provider.id}/usages').json()
+            used = sum(body['usages'].values())
+            assert used == (provider.name in held), (provider.name, used)
 
 
 def fits(cloud, running, count):
@@ -73,6 +89,32 @@ def fits(cloud, running, count):
                     for address in partition.members):
                 return True
     return False
+
+
+def test_one_device_is_given_once(cloud, tenant):
+    """Placement itself, asked by four at once for all GPUs of a board."""
+    connection = cloud.connection()
+    providers = {
+        provider.id: {'resources': {'CUSTOM_GPU_H100_SXM5_80GB': 1}}
+        for provider in connection.placement.resource_providers()
+        if provider.name.startswith('hgx-1_')}
+
+    def claim(_):
+        consumer = str(uuid.uuid4())
+        response = connection.placement.put(
+            f'/allocations/{consumer}', microversion='1.38', json={
+                'allocations': providers, 'consumer_generation': None,
+                'consumer_type': 'TEST', 'user_id': 'test',
+                'project_id': 'test'})
+        return consumer, response.status_code
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            answers = list(pool.map(claim, range(4)))
+            won = [name for name, status in answers if status == 204]
+            for consumer in won:
+                connection.placement.delete(f'/allocations/{consumer}')
+            assert len(won) == 1, answers
 
 
 def test_twenty_pairs_at_once(cloud, tenant):

@@ -1,0 +1,28 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+extensions = [
+    'openstackdocstheme',
+    'oslo_config.sphinxext',
+    'sphinx.ext.autodoc',
+]
+project = 'ai-factory-plugins'
+copyright = 'OpenStack contributors'
+master_doc = 'index'
+html_theme = 'openstackdocs'
+openstackdocs_auto_name = False
+openstackdocs_auto_version = False
+openstackdocs_bug_project = 'ai-factory-plugins'
+version = release = '0.1.0'
+pygments_style = 'native'
+# What is inherited from Nova is described there.
+autodoc_inherit_docstrings = False
