@@ -22,7 +22,6 @@ import nova.conf
 from nova import objects
 from nova.objects import fields
 from nova.virt import fake
-from nova.virt import node
 from oslo_config import cfg
 from oslo_serialization import jsonutils
 
@@ -39,7 +38,11 @@ _BRIDGE = 0x0604
 
 
 class BoardDriver(fake.FakeDriverWithoutFakeNodes):
-    """Nova's fake driver, as one of a single host, on a host with GPUs."""
+    """Nova's fake driver, as one of a single host, on a host with GPUs.
+
+    The plain fake driver makes up another identity of its node at each start,
+    and nova-compute refuses to start for the second time.
+    """
 
     vcpus = 96
     memory_mb = 1024 * 1024
@@ -57,19 +60,9 @@ class BoardDriver(fake.FakeDriverWithoutFakeNodes):
             if device.numa_node is not None})
         return {
             **super().get_available_resource(nodename),
-            'uuid': node.get_local_node_uuid(),
             'numa_topology': self._numa_topology(nodes)._to_json(),
             'pci_passthrough_devices': jsonutils.dumps(
                 [_reported(device) for device in devices])}
-
-    def get_nodenames_by_uuid(self, refresh=False):
-        """The one node, by the identity that it keeps over restarts.
-
-        Nova's fake driver makes up another at each start, and nova-compute
-        refuses to start again where it finds none on disk.
-        """
-        return {node.get_local_node_uuid(): name
-                for name in self.get_available_nodes()}
 
     def _numa_topology(self, nodes):
         cpus = self.vcpus // len(nodes)
