@@ -50,6 +50,8 @@ def picture(board, owners=None):
         for GPUs that are in use
     :returns: text
     """
+    if not board.gpus:
+        return 'no GPUs\n'
     owners = owners or {}
     order = _columns(board)
     lines = [*_boxes(board, order, owners)]

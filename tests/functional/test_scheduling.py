@@ -198,26 +198,31 @@ def test_typo_in_an_extra_spec(tenant, scheduler_log):
     assert_joined(tenant, boot_all(tenant, 2))
 
 
+@pytest.fixture(scope='module')
+def tagged(cloud):
+    """Give untagged-1 a tag of one's own; in the end it has none again."""
+    def tag(text):
+        def edit(lines):
+            return [line.replace(
+                '"ai_factory_gpu": "v1 ',
+                f'"ai_factory_gpu": "{text}", "was": "') for line in lines]
+        cloud.configure_compute('untagged-1', core.Compute('hgx-h100', edit))
+    yield tag
+    cloud.configure_compute('untagged-1', conftest.COMPUTES['untagged-1'])
+
+
 @pytest.mark.parametrize('tag, problem', [
     ('v1 partitions=2:four', 'is not a number'),
     ('v9 partitions=2:4', "version 'v9' is not known"),
     ('v1 partitions=2:2', 'more than 2 devices are members'),
 ])
-def test_wrong_tags(cloud, tenant, scheduler_log, tag, problem):
+def test_wrong_tags(cloud, tenant, tagged, scheduler_log, tag, problem):
     """The host is as one without topology, and the log says why."""
-    def edit(lines):
-        return [line.replace('"ai_factory_gpu": "v1 ', '"ai_factory_gpu": "'
-                             + tag + '", "was": "') for line in lines]
-    cloud.configure_compute('untagged-1', core.Compute('hgx-h100', edit))
-    try:
-        assert_joined(tenant, boot_all(tenant, 8, 8))
-        assert_refused(boot_all(tenant, 2)[0])
-        log = scheduler_log.text
-        assert problem in log
-        assert log.count('Host untagged-1 is treated as one without') == 1
-        stock = tenant.boot('stock', tenant.flavor('stock', SXM, 4))
-        assert (stock.status, stock.compute_host) == ('ACTIVE', 'untagged-1')
-    finally:
-        tenant.clear()
-        cloud.configure_compute(
-            'untagged-1', conftest.COMPUTES['untagged-1'])
+    tagged(tag)
+    assert_joined(tenant, boot_all(tenant, 8, 8))
+    assert_refused(boot_all(tenant, 2)[0])
+    log = scheduler_log.text
+    assert problem in log
+    assert log.count('Host untagged-1 is treated as one without') == 1
+    stock = tenant.boot('stock', tenant.flavor('stock', SXM, 4))
+    assert (stock.status, stock.compute_host) == ('ACTIVE', 'untagged-1')
