@@ -263,9 +263,12 @@ class CatalogueTest(unittest.TestCase):
     def test_what_is_a_gpu(self):
         known = catalogue.load()
         for id_, class_code, expected in (
-                ('10de:2330', 0x030200, True), ('10de:ffff', 0x030000, True),
-                ('1002:74a1', 0x120000, True), ('1a03:2000', 0x030000, False),
-                ('10de:22a3', 0x068000, False), ('15b3:1021', 0x020700, False)):
+                ('10de:2330', 0x030200, True),
+                ('10de:ffff', 0x030000, True),
+                ('1002:74a1', 0x120000, True),
+                ('1a03:2000', 0x030000, False),
+                ('10de:22a3', 0x068000, False),
+                ('15b3:1021', 0x020700, False)):
             self.assertEqual(
                 expected, known.is_gpu(self.device(id_, class_code)), id_)
 
