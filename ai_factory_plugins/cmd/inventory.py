@@ -23,6 +23,7 @@ import sys
 from ai_factory_plugins.inventory import capture
 from ai_factory_plugins.inventory import catalogue
 from ai_factory_plugins.inventory import errors
+from ai_factory_plugins.inventory import files
 from ai_factory_plugins.inventory import nova_conf
 from ai_factory_plugins.inventory import render
 from ai_factory_plugins.inventory import store
@@ -30,6 +31,7 @@ from ai_factory_plugins.inventory import sysfs
 from ai_factory_plugins.topology import wire
 
 TIMEOUT = 60
+_NVIDIA = '10de'
 COMMANDS = {
     'fmpm': ['fmpm', '-l'],
     'query': ['nvidia-smi', '-q'],
@@ -46,7 +48,7 @@ def main(argv=None):
     try:
         sys.stdout.write(run(argv))
     except (errors.InventoryError, wire.WireError) as exc:
-        print(f'ai-factory-inventory: {exc}', file=sys.stderr)
+        _note(' '.join(str(exc).split()))
         return 1
     return 0
 
@@ -61,7 +63,7 @@ def run(argv=None):
     args = _parser().parse_args(argv)
     board = _board(args)
     if args.save_map:
-        _write(args.save_map, store.dump(board))
+        _save(args.save_map, board)
     return _text(args, board)
 
 
@@ -79,7 +81,7 @@ def _parser():
         '--sysfs-root', default='/sys', metavar='DIR',
         help='where sysfs is mounted, or a copy of it (default: %(default)s)')
     parser.add_argument(
-        '--fmpm', metavar='FILE', help='output of "fmpm -l"')
+        '--fmpm', metavar='FILE', help='output of "fmpm -l", - for stdin')
     parser.add_argument(
         '--nvidia-smi', metavar='FILE', dest='query',
         help='output of "nvidia-smi -q"')
@@ -106,23 +108,44 @@ def _board(args):
     for name in COMMANDS:
         path = getattr(args, name)
         if path:
-            texts[name] = capture.read_text(path)
+            texts[name] = _read(path)
         elif run:
-            texts[name] = _run(COMMANDS[name])
+            texts[name] = _run(COMMANDS[name], optional=args.kept)
     kept = None
     if args.kept:
-        kept = store.load(capture.read_text(args.kept), args.kept)
+        kept = store.load(_read(args.kept), args.kept)
     return capture.read(
         capture.Capture(sysfs_root=args.sysfs_root, **texts), kept,
         catalogue.load(args.catalogue))
 
 
-def _run(command):
-    """Output of a tool, or None where it is not installed."""
+def _read(path):
+    return files.read_text('/dev/stdin' if path == '-' else path)
+
+
+def _note(text):
+    print(f'ai-factory-inventory: {text}', file=sys.stderr)
+
+
+def _run(command, optional=False):
+    """Output of a tool, or None where it is not installed.
+
+    :param optional: go on also if it fails, as nvidia-smi does once no GPU
+        is bound to the driver
+    """
     if shutil.which(command[0]) is None:
-        print(f'ai-factory-inventory: {command[0]} is not installed; going '
-              'on without it', file=sys.stderr)
+        _note(f'{command[0]} is not installed; going on without it')
         return None
+    try:
+        return _output(command)
+    except errors.InventoryError as exc:
+        if not optional:
+            raise
+        _note(f'{exc}; going on with the kept map')
+        return None
+
+
+def _output(command):
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=TIMEOUT,
@@ -149,15 +172,22 @@ def _text(args, board):
     return render.table(board)
 
 
-def _write(path, text):
-    """Replace a file at once: half a map is worse than an old one."""
+def _save(path, board):
+    # Only the driver knows uuids, so a GPU without one was not seen by it.
+    unseen = [gpu.address for gpu in board.gpus
+              if gpu.vendor_id == _NVIDIA and gpu.uuid is None]
+    if unseen:
+        raise errors.InventoryError(
+            f'{path}: not saved: the driver does not see {unseen}, and a map '
+            'without them is of no use')
     path = pathlib.Path(path)
-    temporary = path.with_name(path.name + '.new')
     try:
-        temporary.write_text(text)
+        # Replaced at once: half a map is worse than an old one.
+        temporary = path.with_name(path.name + '.new')
+        temporary.write_text(store.dump(board))
         temporary.replace(path)
-    except OSError as exc:
-        raise errors.InventoryError(f'{path}: {exc.strerror}') from exc
+    except (OSError, ValueError) as exc:
+        raise errors.InventoryError(f'{path}: {exc}') from exc
 
 
 if __name__ == '__main__':

@@ -20,14 +20,18 @@ believes a wrong map hands out GPUs that nothing joins.
 
 import collections
 import dataclasses
+import logging
 import pathlib
 
 from ai_factory_plugins.inventory import catalogue as catalogues
 from ai_factory_plugins.inventory import errors
+from ai_factory_plugins.inventory import files
 from ai_factory_plugins.inventory import fmpm as fabric
 from ai_factory_plugins.inventory import nvidia_smi as smi
 from ai_factory_plugins.inventory import sysfs
 from ai_factory_plugins.topology import model
+
+LOG = logging.getLogger(__name__)
 
 #: Names of the files in a capture directory.
 FILES = {'fmpm': 'fmpm.json', 'query': 'nvidia-smi-q.txt',
@@ -62,19 +66,8 @@ def read_directory(directory):
     for name, file_name in FILES.items():
         path = directory / file_name
         if path.exists():
-            texts[name] = read_text(path)
+            texts[name] = files.read_text(path)
     return read(Capture(sysfs_root=str(directory / 'sys'), **texts))
-
-
-def read_text(path):
-    """The text of a file.
-
-    :raises InventoryError: it cannot be read
-    """
-    try:
-        return pathlib.Path(path).read_text(errors='replace')
-    except OSError as exc:
-        raise errors.InventoryError(f'{path}: {exc.strerror}') from exc
 
 
 def read(capture, kept=None, catalogue=None):
@@ -82,24 +75,26 @@ def read(capture, kept=None, catalogue=None):
 
     :param capture: a :class:`Capture`
     :param kept: a board read earlier, which tells the module ids and NVLinks
-        of GPUs that the driver no longer sees (those bound to vfio-pci)
+        of GPUs that the driver no longer sees (those bound to vfio-pci), and
+        the partitions where ``fmpm -l`` is not given (it may run in a VM)
     :param catalogue: a catalogue, default the package's own
     :returns: a :class:`~ai_factory_plugins.topology.model.Board`
     :raises InventoryError: a source cannot be understood, or they contradict
         each other
     """
     catalogue = catalogue or catalogues.load()
-    devices = [device for device in sysfs.read_pci_devices(capture.sysfs_root)
-               if catalogue.is_gpu(device)]
+    found = sysfs.read_pci_devices(capture.sysfs_root)
+    devices = [device for device in found
+               if catalogue.is_gpu(device) and not device.virtual]
     seen = {gpu.address: gpu for gpu in (
         smi.parse_query(capture.query) if capture.query else ())}
     _refuse_strangers(
         'nvidia-smi -q', seen, {device.address for device in devices})
     gpus = tuple(
         _gpu(device, seen, kept, catalogue) for device in devices)
-    partitions = _partitions(capture, gpus)
+    partitions = _partitions(capture, gpus, kept)
     groups = _switch_groups(devices)
-    if not partitions:
+    if not partitions and not _switched(found, catalogue):
         groups += _nvlink_groups(capture, seen, gpus, kept)
     try:
         return model.Board(gpus, partitions, tuple(sorted(
@@ -110,13 +105,15 @@ def read(capture, kept=None, catalogue=None):
 
 def _gpu(device, seen, kept, catalogue):
     known = seen.get(device.address)
-    if known is None and kept is not None:
-        known = kept.by_address.get(device.address)
-        if known is not None and (known.vendor_id, known.product_id) != (
-                device.vendor_id, device.product_id):
+    old = kept.by_address.get(device.address) if kept is not None else None
+    if old is not None:
+        if (old.vendor_id, old.product_id) != (
+                device.vendor_id, device.product_id) or (
+                    known is not None and known.module_id != old.module_id):
             raise errors.InventoryError(
                 f'{device.address} is another GPU than in the kept map; take '
                 'the map anew while the driver sees the GPUs')
+        known = known or old
     return model.Gpu(
         address=device.address, vendor_id=device.vendor_id,
         product_id=device.product_id, numa_node=device.numa_node,
@@ -125,9 +122,9 @@ def _gpu(device, seen, kept, catalogue):
         uuid=known.uuid if known else None)
 
 
-def _partitions(capture, gpus):
+def _partitions(capture, gpus, kept):
     if not capture.fmpm:
-        return ()
+        return kept.partitions if kept is not None else ()
     told = fabric.parse(capture.fmpm)
     addresses = {gpu.module_id: gpu.address for gpu in gpus
                  if gpu.module_id is not None}
@@ -156,15 +153,35 @@ def _partitions(capture, gpus):
         for partition in sorted(told, key=lambda item: item.id))
 
 
+def _switched(found, catalogue):
+    """Whether NVSwitches join the GPUs.
+
+    The driver then shows each joined to each, but in a VM only the GPUs of
+    one partition are.
+    """
+    if not any(catalogue.is_switched(device) for device in found):
+        return False
+    LOG.warning('NVSwitches join the GPUs of this machine, but neither fmpm '
+                '-l nor a kept map tells their partitions: its NVLinks are '
+                'left out')
+    return True
+
+
 def _switch_groups(devices):
     below = collections.defaultdict(set)
     for device in devices:
-        if device.pcie_switch is not None:
-            below[device.pcie_switch].add(device.address)
+        for switch in device.switches:
+            below[switch].add(device.address)
+    # Switches come innermost first: of those with the same GPUs below them
+    # the innermost counts. A GPU with a switch on its own card has it alone.
+    innermost = {}
+    for switch, members in below.items():
+        if len(members) > 1:
+            innermost.setdefault(frozenset(members), switch)
     return [
         model.AffinityGroup(
-            model.Level.PCIE, switch.replace(':', '.'), frozenset(members))
-        for switch, members in below.items() if len(members) > 1]
+            model.Level.PCIE, switch.replace(':', '.'), members)
+        for members, switch in innermost.items()]
 
 
 def _nvlink_groups(capture, seen, gpus, kept):
@@ -182,12 +199,25 @@ def _nvlink_groups(capture, seen, gpus, kept):
                 'nvidia-smi topo -m tells of more GPUs than nvidia-smi -q')
         sets = [frozenset(order[index] for index in group)
                 for group in joined]
+        _refuse_unseen(sets, seen, gpus)
     else:
         sets = []
     return [
         model.AffinityGroup(
             model.Level.NVLINK, min(members).replace(':', '.'), members)
         for members in sets]
+
+
+def _refuse_unseen(sets, seen, gpus):
+    """Half of a board must not pass for a whole one."""
+    kinds = {(gpu.vendor_id, gpu.product_id) for gpu in gpus
+             if any(gpu.address in members for members in sets)}
+    unseen = [gpu.address for gpu in gpus if gpu.address not in seen
+              and (gpu.vendor_id, gpu.product_id) in kinds]
+    if unseen:
+        raise errors.InventoryError(
+            f'the driver does not see {unseen}, so that their NVLinks are not '
+            'known: give the map that was saved while it saw them')
 
 
 def _refuse_strangers(source, addresses, present):

@@ -20,6 +20,7 @@ import re
 import yaml
 
 from ai_factory_plugins.inventory import errors
+from ai_factory_plugins.inventory import files
 
 _ID = re.compile(r'[0-9a-f]{4}:[0-9a-f]{4}')
 _MODEL = re.compile(r'[A-Z0-9][A-Z0-9_]{0,63}')
@@ -32,8 +33,9 @@ class Catalogue:
 
     :param gpu_classes: base class and subclass of GPUs, as hexadecimal text
     :param ignored_vendors: vendor ids whose display controllers are no GPUs
-    :param gpus: dict of ``vendor:product`` to a dict with ``model`` and,
-        where it is known, ``memory_gib``
+    :param gpus: dict of ``vendor:product`` to a dict with ``model``, where it
+        is known ``memory_gib``, and ``nvswitch: true`` for a GPU that comes
+        only on boards whose NVSwitches are no PCI devices
     :param nvswitches: the same for NVSwitches
     """
 
@@ -52,6 +54,15 @@ class Catalogue:
         return (f'{device.class_code >> 8:04x}' in self.gpu_classes
                 and device.vendor_id not in self.ignored_vendors)
 
+    def is_switched(self, device):
+        """Whether a PCI device shows that NVSwitches join the GPUs.
+
+        :param device: a :class:`~ai_factory_plugins.inventory.sysfs.PciDevice`
+        """
+        id_ = f'{device.vendor_id}:{device.product_id}'
+        return (id_ in self.nvswitches
+                or self.gpus.get(id_, {}).get('nvswitch', False))
+
     def model(self, vendor_id, product_id):
         """Name of a GPU model (``H100_SXM5_80GB``), or None if unknown."""
         entry = self.gpus.get(f'{vendor_id}:{product_id}')
@@ -69,11 +80,7 @@ def load(override=None):
     own = importlib.resources.files(__package__) / 'catalogue.yaml'
     facts = _checked(own.read_text(), own.name)
     if override is not None:
-        try:
-            with open(override) as stream:
-                extra = _checked(stream.read(), override)
-        except (OSError, UnicodeDecodeError) as exc:
-            raise errors.InventoryError(f'{override}: {exc}') from exc
+        extra = _checked(files.read_text(override), override)
         for name in _FIELDS:
             if isinstance(facts[name], dict):
                 facts[name].update(extra[name])
@@ -88,7 +95,7 @@ def load(override=None):
 def _checked(text, source):
     try:
         facts = yaml.safe_load(text)
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, RecursionError, ValueError) as exc:
         raise errors.InventoryError(f'{source}: not YAML: {exc}') from exc
     if not isinstance(facts, dict) or set(facts) - set(_FIELDS):
         raise errors.InventoryError(
@@ -114,10 +121,12 @@ def _check_entry(source, name, id_, entry):
     memory = entry.get('memory_gib', 1) if isinstance(entry, dict) else None
     if not (isinstance(id_, str) and _ID.fullmatch(id_)
             and isinstance(entry, dict)
-            and not set(entry) - {'model', 'memory_gib'}
+            and not set(entry) - {'model', 'memory_gib', 'nvswitch'}
+            and isinstance(entry.get('nvswitch', False), bool)
             and isinstance(entry.get('model'), str)
             and _MODEL.fullmatch(entry['model'])
             and type(memory) is int and 0 < memory < 100000):
         raise errors.InventoryError(
             f'{source}: {name}: {id_!r:.40}: {entry!r:.80} is not '
-            "'vvvv:dddd': {model: UPPER_CASE, memory_gib: NUMBER}")
+            "'vvvv:dddd': {model: UPPER_CASE, memory_gib: NUMBER, "
+            'nvswitch: true or false}')

@@ -21,9 +21,10 @@ from ai_factory_plugins.inventory import fmpm
 
 MAX_BYTES = 4 * 1024 * 1024
 _GPU_HEAD = re.compile(r'GPU ([0-9A-Fa-f:.]+)\s*')
-_FIELD = re.compile(r'\s+(?P<name>[^:]+?)\s*:\s(?P<value>.*?)\s*')
 _NVLINK = re.compile(r'NV[0-9]+')
 _LABEL = re.compile(r'GPU([0-9]{1,3})')
+# What it prints, with exit status 6, where no GPU is bound to the driver.
+_NONE = 'No devices were found'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,15 +64,15 @@ def parse_query(text, source='nvidia-smi -q'):
             fields = {'address': address}
             gpus.append(fields)
             continue
-        match = _FIELD.fullmatch(line)
-        if fields is None or match is None:
+        if fields is None or not line[:1].isspace():
             continue
-        name, value = match['name'].lower(), match['value']
+        name, value = (text.strip() for text in line.partition(':')[::2])
+        name = name.lower()
         if name == 'module id' and value != 'N/A':
             fields['module_id'] = _module(value, source, fields['address'])
         elif name == 'gpu uuid':
             fields['uuid'] = value
-    if not gpus and 'NVSMI LOG' not in text:
+    if not gpus and 'NVSMI LOG' not in text and text.strip() != _NONE:
         raise errors.InventoryError(
             f'{source}: this is not the output of nvidia-smi -q')
     addresses = [fields['address'] for fields in gpus]

@@ -17,6 +17,8 @@ import collections
 
 from ai_factory_plugins.topology import model
 
+_WIDTH = 100
+_CELL = 10
 _LEVELS = {model.Level.NVLINK: 'NVLink', model.Level.PCIE: 'PCIe switch'}
 
 
@@ -54,14 +56,23 @@ def picture(board, owners=None):
         return 'no GPUs\n'
     owners = owners or {}
     order = _columns(board)
-    lines = [*_boxes(board, order, owners)]
-    lines += _partition_rows(board, order)
+    lines = []
+    for row in _rows(order):
+        lines += _boxes(row, owners)
+    if len(_rows(order)) == 1:
+        lines += _partition_rows(board, order)
+    else:
+        lines += [
+            f'partition {p.id}{"!" if p.degraded else ""}: '
+            + ', '.join(_name(board, gpu) for gpu in order
+                        if gpu.address in p.members)
+            for p in board.partitions]
     for level, title in _LEVELS.items():
         for group in board.groups:
             if group.level == level:
                 lines.append(
                     f'{title} {group.id} joins '
-                    + ', '.join(_name(board.by_address[a])
+                    + ', '.join(_name(board, board.by_address[a])
                                 for a in sorted(group.members)))
     return '\n'.join(line.rstrip() for line in lines) + '\n'
 
@@ -77,8 +88,24 @@ def _columns(board):
     return sorted(board.gpus, key=rank)
 
 
-def _name(gpu):
-    if gpu.module_id is not None:
+def _rows(order):
+    """GPUs as many as stand side by side, with room for a bar's size."""
+    rows, used = [[]], 0
+    for gpu in order:
+        before = rows[-1][-1] if rows[-1] else None
+        used += _CELL
+        if before is None or before.numa_node != gpu.numa_node:
+            used += 3
+        if used > _WIDTH - 5:
+            rows.append([])
+            used = _CELL + 3
+        rows[-1].append(gpu)
+    return rows
+
+
+def _name(board, gpu):
+    # PCIe cards have module ids as well, and all of them the same.
+    if board.partitions and gpu.module_id is not None:
         return f'module {gpu.module_id}'
     return gpu.address
 
@@ -87,13 +114,13 @@ def _known(value):
     return '-' if value is None else str(value)
 
 
-def _boxes(board, order, owners):
+def _boxes(order, owners):
     nodes = collections.defaultdict(list)
     for gpu in order:
         nodes[gpu.numa_node].append(gpu)
     titles, rows = [], [[], [], []]
     for node, gpus in nodes.items():
-        width = 10 * len(gpus) - 1
+        width = _CELL * len(gpus) - 1
         title = f' NUMA {_known(node)} '
         titles.append('+' + title.center(width, '-') + '+')
         for row, cell in zip(rows, (
@@ -116,7 +143,7 @@ def _partition_rows(board, order):
         if gpu.numa_node != node:
             column, node = column + 3, gpu.numa_node
         starts[gpu.address] = column
-        column += 10
+        column += _CELL
     sizes = sorted({len(p.members) for p in board.partitions}, reverse=True)
     for size in sizes:
         pending = [p for p in board.partitions if len(p.members) == size]
@@ -124,7 +151,7 @@ def _partition_rows(board, order):
             bar, left = [' '] * (column + 1), []
             for partition in pending:
                 first = min(starts[a] for a in partition.members)
-                last = max(starts[a] for a in partition.members) + 10
+                last = max(starts[a] for a in partition.members) + _CELL
                 if ''.join(bar[first:last + 1]).strip():
                     left.append(partition)
                     continue

@@ -36,8 +36,9 @@ class PciDevice:
     :param product_id: four hexadecimal digits in lower case
     :param class_code: base class, subclass and interface, 24 bits
     :param numa_node: NUMA node, or None where the platform tells none
-    :param pcie_switch: address of the upstream port of the PCIe switch that
-        the device is plugged into, or None directly below a root port
+    :param switches: addresses of the upstream ports of the PCIe switches
+        above the device, innermost first; empty directly below a root port
+    :param virtual: whether it is a virtual function of another device
     :param sriov_totalvfs: how many virtual functions it could have
     :param driver: name of the driver that it is bound to, or None
     """
@@ -47,9 +48,10 @@ class PciDevice:
     product_id: str
     class_code: int
     numa_node: int | None
-    pcie_switch: str | None = None
+    switches: tuple[str, ...] = ()
     sriov_totalvfs: int = 0
     driver: str | None = None
+    virtual: bool = False
 
 
 def read_pci_devices(root='/sys'):
@@ -82,22 +84,22 @@ def _read(path):
         product_id=f'{_number(path / "device", 0xffff):04x}',
         class_code=_number(path / 'class', 0xffffff),
         numa_node=None if numa_node < 0 else numa_node,
-        pcie_switch=_switch(path),
+        switches=_switches(path),
         sriov_totalvfs=_number(path / 'sriov_totalvfs', 0xffff, default=0),
-        driver=driver.resolve().name if driver.exists() else None)
+        driver=driver.resolve().name if driver.exists() else None,
+        virtual=(path / 'physfn').exists())
 
 
-def _switch(path):
-    """Upstream port of the switch above a device.
+def _switches(path):
+    """Upstream ports of the switches above a device, innermost first.
 
     The real path of a device names every bridge from the host bridge down.
-    The first is the root port; the ports of a switch come in pairs, upstream
-    and downstream, so the upstream port of the innermost switch is the last
-    but one of those above the device.
+    The first is the root port; below it, the ports of a switch come in pairs,
+    upstream and downstream.
     """
     bridges = [part for part in path.resolve().parts[:-1]
                if _ADDRESS.fullmatch(part.lower())]
-    return bridges[-2].lower() if len(bridges) >= 3 else None
+    return tuple(port.lower() for port in bridges[-2:0:-2])
 
 
 def _number(path, highest=None, default=None):

@@ -45,11 +45,12 @@ class BoardSpec:
     :param name: name of the file
     :param product: the vendor's product name
     :param gpus: dicts of ``address``, ``id`` (``vendor:product``),
-        ``numa_node``, ``switch`` and, on a board with NVSwitches,
-        ``module_id``
+        ``numa_node``, ``switch``, on a board with NVSwitches ``module_id``,
+        and where they apply ``class`` and ``sriov_totalvfs``
     :param nvlinks: NVLinks of a GPU that is joined
-    :param partitions: dicts of ``id`` and ``modules``, and ``nvlinks`` where
-        a partition has fewer than it should
+    :param failed_links: how many of a GPU's NVLinks are down, by module id
+    :param bus_ids: whether Fabric Manager resolves them
+    :param partitions: dicts of ``id`` and ``modules``
     :param bridges: lists of places in ``gpus`` that NVLink bridges join
     :param nvswitches: dicts of ``address``, ``id`` and ``numa_node``
     :param nics: dicts of ``address``, ``id``, ``numa_node`` and ``switch``
@@ -59,6 +60,8 @@ class BoardSpec:
     product: str
     gpus: list
     nvlinks: int = 0
+    failed_links: dict = dataclasses.field(default_factory=dict)
+    bus_ids: bool = False
     partitions: list = ()
     bridges: list = ()
     nvswitches: list = ()
@@ -81,15 +84,27 @@ def load(name):
     """
     if name not in names():
         raise KeyError(f'no board {name!r}; there are {", ".join(names())}')
+    return BoardSpec(name=name, **_facts(name))
+
+
+def _facts(name):
+    """The facts of a file, laid over those of the file that it is like."""
     facts = yaml.safe_load((_DATA / (name + _SUFFIX)).read_text())
-    return BoardSpec(name=name, **facts)
+    like = facts.pop('like', None)
+    if like is not None:
+        facts = {**_facts(like), **facts}
+    nodes = facts.pop('numa_nodes', None)
+    if nodes is not None:
+        facts['gpus'] = [{**gpu, 'numa_node': node}
+                         for gpu, node in zip(facts['gpus'], nodes)]
+    return facts
 
 
 def write_capture(spec, directory):
     """Write what the kernel and the tools would say on such a machine.
 
-    Writes ``sys/`` (a sysfs root), ``nvidia-smi-q.txt``,
-    ``nvidia-smi-topo.txt`` and, for a board with partitions, ``fmpm.json``.
+    Writes ``sys/`` (a sysfs root), for NVIDIA's GPUs ``nvidia-smi-q.txt`` and
+    ``nvidia-smi-topo.txt``, and for a board with partitions ``fmpm.json``.
 
     :param spec: a :class:`BoardSpec`
     :param directory: where to; made if it is not there
@@ -97,8 +112,9 @@ def write_capture(spec, directory):
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     _write_sysfs(spec, directory / 'sys')
-    (directory / 'nvidia-smi-q.txt').write_text(_nvidia_smi_query(spec))
-    (directory / 'nvidia-smi-topo.txt').write_text(_nvidia_smi_topo(spec))
+    if all(gpu['id'].startswith('10de:') for gpu in spec.gpus):
+        (directory / 'nvidia-smi-q.txt').write_text(_nvidia_smi_query(spec))
+        (directory / 'nvidia-smi-topo.txt').write_text(_nvidia_smi_topo(spec))
     if spec.partitions:
         (directory / 'fmpm.json').write_text(_fmpm_list(spec))
 
@@ -112,7 +128,8 @@ def _write_sysfs(spec, root):
         for item in getattr(spec, kind):
             path = _behind(switches, item, buses, root)
             _write_device(root, path / item['address'], item['id'],
-                          class_code, item['numa_node'])
+                          item.get('class', class_code), item['numa_node'],
+                          item.get('sriov_totalvfs'))
 
 
 def _behind(switches, item, buses, root):
@@ -133,7 +150,7 @@ def _behind(switches, item, buses, root):
     return path
 
 
-def _write_device(root, path, id_, class_code, numa_node):
+def _write_device(root, path, id_, class_code, numa_node, sriov=None):
     vendor, product = id_.split(':')
     target = root / path
     target.mkdir(parents=True, exist_ok=True)
@@ -141,6 +158,8 @@ def _write_device(root, path, id_, class_code, numa_node):
             ('vendor', f'0x{vendor}'), ('device', f'0x{product}'),
             ('class', f'0x{class_code:06x}'), ('numa_node', numa_node)):
         (target / name).write_text(f'{value}\n')
+    if sriov is not None:
+        (target / 'sriov_totalvfs').write_text(f'{sriov}\n')
     links = root / 'bus/pci/devices'
     links.mkdir(parents=True, exist_ok=True)
     link = links / path.name
@@ -215,7 +234,16 @@ def _fmpm_list(spec):
 def _fmpm_gpu(spec, partition, module):
     # A GPU that is alone has no NVLinks to use.
     links = spec.nvlinks if len(partition['modules']) > 1 else 0
+    failed = spec.failed_links.get(module, 0)
     return {
-        'physicalId': module, 'uuid': '', 'pciBusId': _UNRESOLVED,
-        'numNvLinksAvailable': partition.get('nvlinks', links),
+        'physicalId': module, 'uuid': '', 'pciBusId': _bus_id(spec, module),
+        'numNvLinksAvailable': max(0, links - failed),
         'maxNumNvLinks': links, 'nvlinkLineRateMBps': 26562}
+
+
+def _bus_id(spec, module):
+    if not spec.bus_ids:
+        return _UNRESOLVED
+    address, = (gpu['address'] for gpu in spec.gpus
+                if gpu['module_id'] == module)
+    return _long_address(address)

@@ -15,11 +15,14 @@ import contextlib
 import io
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import unittest
 from unittest import mock
 
 from ai_factory_plugins.cmd import inventory
+from ai_factory_plugins.inventory import files
 from ai_factory_plugins.testing import boards
 
 
@@ -65,6 +68,39 @@ class InventoryTest(unittest.TestCase):
         self.assertEqual((1, ''), (status, out))
         self.assertEqual(1, err.count('\n'))
         self.assertIn('fmpm', err)
+
+    def test_an_error_of_many_lines_is_one_line(self):
+        path = self.root / 'catalogue.yaml'
+        path.write_text('gpus: {\n a: [\n')
+        status, _, err = self.run_command(
+            *self.files, '--catalogue', str(path))
+        self.assertEqual((1, 1), (status, err.count('\n')))
+        self.assertIn('catalogue.yaml: not YAML', err)
+
+    def test_too_long_a_file(self):
+        path = self.root / 'long'
+        path.write_text(' ' * (files.MAX_BYTES + 1))
+        status, _, err = self.run_command('--fmpm', str(path))
+        self.assertEqual(1, status)
+        self.assertIn(f'{path}: more than', err)
+
+    def test_standard_input(self):
+        with open(self.files[3]) as stream:
+            done = subprocess.run(
+                [sys.executable, '-m', inventory.__name__, *self.files[:3],
+                 '-', *self.files[4:]],
+                stdin=stream, capture_output=True, text=True)
+        self.assertEqual((0, ''), (done.returncode, done.stderr))
+        self.assertIn('0 2 5 11', done.stdout)
+
+    def test_map_without_what_the_driver_knows_is_not_saved(self):
+        kept = self.root / 'map.json'
+        kept.write_text('good')
+        status, _, err = self.run_command(
+            *self.files[:2], '--save-map', str(kept))
+        self.assertEqual(1, status)
+        self.assertIn('not saved: the driver does not see', err)
+        self.assertEqual('good', kept.read_text())
 
     def test_missing_file(self):
         status, _, err = self.run_command('--fmpm', '/does/not/exist')
@@ -115,6 +151,25 @@ class ToolsTest(unittest.TestCase):
                 inventory.errors.InventoryError,
                 'fmpm -l: exit status 3: Fabric Manager is not running'):
             self.outputs()
+
+    def test_the_map_stands_in_for_one_that_fails(self):
+        kept = str(self.root / 'map.json')
+        files_ = ['--sysfs-root', str(self.root / 'sys')]
+        for name, option in (('fmpm.json', '--fmpm'),
+                             ('nvidia-smi-q.txt', '--nvidia-smi')):
+            files_ += [option, str(self.root / name)]
+        whole = inventory.run([*files_, '--save-map', kept])
+        self.tool('nvidia-smi', 'echo No devices were found; exit 6')
+        self.tool('fmpm', 'echo no fabric here >&2; exit 1')
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err), mock.patch.object(
+                inventory.sysfs, 'read_pci_devices',
+                lambda root, read=inventory.sysfs.read_pci_devices:
+                read(self.root / 'sys')):
+            self.assertEqual(whole, inventory.run(['--map', kept]))
+        self.assertIn('No devices were found; going on with the kept map',
+                      err.getvalue())
+        self.assertIn('no fabric here', err.getvalue())
 
     def test_one_that_is_not_installed_is_a_note(self):
         (self.root / 'fmpm').unlink()

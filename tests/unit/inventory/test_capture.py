@@ -138,6 +138,35 @@ class ReadTest(CaptureTestCase):
                           frozenset([gpus[1], gpus[2]])}, nvlink)
         self.assertEqual({frozenset(gpus[:2]), frozenset(gpus[2:])}, pcie)
 
+    def test_half_of_the_bridges_is_refused(self):
+        """The driver sees three of four GPUs of one kind."""
+        spec = boards.load('pcie-bridge-pairs')
+        self.write('pcie-bridge-pairs', gpus=spec.gpus[:3], bridges=[[0, 1]])
+        whole = self.root / 'whole'
+        boards.write_capture(spec, whole)
+        told = {name: (self.root / file_name).read_text()
+                for name, file_name in capture.FILES.items()
+                if (self.root / file_name).exists()}
+        with self.assertRaisesRegex(
+                errors.InventoryError, 'does not see .*b2:00.0'):
+            capture.read(capture.Capture(str(whole / 'sys'), **told))
+
+    def test_nvswitches_without_partitions(self):
+        """The driver shows each GPU joined to each; in a VM they are not."""
+        for name, gone in (('hgx-h100', False), ('hgx-b200', True)):
+            spec = boards.load('hgx-h100')
+            if gone:
+                # Since Blackwell, NVSwitches are no PCI devices.
+                self.root /= name
+                spec = dataclasses.replace(spec, nvswitches=[], gpus=[
+                    {**gpu, 'id': '10de:2901'} for gpu in spec.gpus])
+            boards.write_capture(spec, self.root)
+            (self.root / 'fmpm.json').unlink()
+            with self.subTest(name), self.assertLogs(
+                    capture.LOG, 'WARNING') as logs:
+                self.assertEqual((), self.read().groups)
+            self.assertIn('partitions', logs.output[0])
+
     def test_chain_of_bridges_is_refused(self):
         """0 to 1 and 1 to 2, but not 0 to 2, is no group."""
         self.write('pcie-bridge-pairs', bridges=[[0, 1], [1, 2]])
@@ -198,6 +227,25 @@ class KeptMapTest(CaptureTestCase):
         whole = self.read()
         self.assertEqual(whole, capture.read(self.capture(), whole))
 
+    def test_fabric_manager_runs_elsewhere(self):
+        """In a service VM, so that this machine has no fmpm."""
+        self.write()
+        whole = self.read()
+        for query in (None, 'No devices were found\n'):
+            self.assertEqual(whole, capture.read(capture.Capture(
+                sysfs_root=str(self.root / 'sys'), query=query), whole))
+
+    def test_driver_contradicts_the_map(self):
+        self.write()
+        whole = self.read()
+        path = self.root / 'nvidia-smi-q.txt'
+        path.write_text(path.read_text().replace(
+            ': 5\n', ': x\n').replace(': 7\n', ': 5\n').replace(
+                ': x\n', ': 7\n'))
+        with self.assertRaisesRegex(errors.InventoryError, 'another GPU'):
+            capture.read(capture.Capture(
+                str(self.root / 'sys'), query=path.read_text()), whole)
+
     def test_gpu_was_replaced(self):
         self.write()
         whole = self.read()
@@ -237,15 +285,55 @@ class SysfsTest(CaptureTestCase):
                            for bus in ('17', '18', 'b1'))
         self.assertEqual(('vfio-pci', 16), (gpu.driver, gpu.sriov_totalvfs))
         self.assertEqual((None, 0), (other.driver, other.sriov_totalvfs))
-        self.assertEqual(gpu.pcie_switch, other.pcie_switch)
-        self.assertNotEqual(gpu.pcie_switch, far.pcie_switch)
-        self.assertIn(gpu.pcie_switch, found)
+        self.assertEqual(gpu.switches, other.switches)
+        self.assertNotEqual(gpu.switches, far.switches)
+        switch, = gpu.switches
+        self.assertEqual(0x060400, found[switch].class_code)
+        self.assertEqual((), found[switch].switches)
 
-    def test_bridges_have_no_switch_above_the_root_port(self):
-        self.write()
-        ports = [d for d in sysfs.read_pci_devices(self.root / 'sys')
-                 if d.class_code == 0x060400 and d.pcie_switch is None]
-        self.assertTrue(ports)
+    def device(self, path):
+        target = self.root / 'sys/devices/pci0000:00' / path
+        target.mkdir(parents=True)
+        for name, text in (('vendor', '0x1002'), ('device', '0x74a1'),
+                           ('class', '0x120000')):
+            (target / name).write_text(text)
+        links = self.root / 'sys/bus/pci/devices'
+        links.mkdir(parents=True, exist_ok=True)
+        (links / target.name).symlink_to(target)
+        return target
+
+    def test_gpus_with_a_switch_on_their_own_card(self):
+        """They are below one switch all the same."""
+        for bus in ('03', '08'):
+            self.device(
+                f'0000:00:01.0/0000:01:00.0/0000:02:{bus}.0/'
+                f'0000:{bus}:00.0/0000:{bus}:01.0/0000:{bus}:02.0')
+        self.device('0000:00:02.0/0000:20:00.0')
+        group, = self.read().groups
+        self.assertEqual(
+            (model.Level.PCIE, '0000.01.00.0',
+             {'0000:03:02.0', '0000:08:02.0'}),
+            (group.level, group.id, group.members))
+
+    def test_switch_behind_a_switch(self):
+        """Each level counts once, named after its innermost switch."""
+        outer = '0000:00:01.0/0000:01:00.0/0000:02:00.0'
+        inner = f'{outer}/0000:03:00.0/0000:04:00.0'
+        self.device(f'{inner}/0000:05:00.0')
+        self.device(f'{inner}/0000:05:00.1')
+        self.assertEqual(
+            ['0000.03.00.0'], [group.id for group in self.read().groups])
+        self.device('0000:00:01.0/0000:01:00.0/0000:02:01.0/0000:06:00.0')
+        self.assertEqual(
+            [('0000.01.00.0', 3), ('0000.03.00.0', 2)],
+            [(group.id, len(group.members)) for group in self.read().groups])
+
+    def test_virtual_functions_are_not_handed_out(self):
+        whole = self.device('0000:00:01.0/0000:01:00.0')
+        part = self.device('0000:00:01.0/0000:01:00.1')
+        (part / 'physfn').symlink_to(whole)
+        self.assertEqual(
+            ['0000:01:00.0'], [gpu.address for gpu in self.read().gpus])
 
 
 class CatalogueTest(unittest.TestCase):
@@ -286,6 +374,8 @@ class CatalogueTest(unittest.TestCase):
                 "gpus: {'10de:2339': {model: A, memory_gib: -1}}",
                 "gpus: {'10de:2339': {model: A, memory_gib: true}}",
                 "gpus: {'10de:2339': {model: A, color: red}}",
+                "gpus: {'10de:2339': {model: A, nvswitch: 1}}",
+                'gpus: 2024-99-99', '[' * 10000,
                 'gpu_classes: [302]', 'gpu_classes: 0302'):
             with self.subTest(text=text):
                 self.assertRaises(

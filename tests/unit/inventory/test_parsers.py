@@ -13,6 +13,7 @@
 
 """The parsers of tools' output take everything, or say what is wrong."""
 
+import dataclasses
 import json
 import tempfile
 import unittest
@@ -28,6 +29,7 @@ from ai_factory_plugins.inventory import nvidia_smi
 from ai_factory_plugins.inventory import render
 from ai_factory_plugins.inventory import store
 from ai_factory_plugins.testing import boards
+from ai_factory_plugins.topology import model
 from ai_factory_plugins.topology import wire
 
 JSON = st.recursive(
@@ -167,6 +169,21 @@ class RenderTest(unittest.TestCase):
     def test_bridges(self):
         text = render.picture(board('pcie-bridge-pairs'))
         self.assertIn('joins 0000:17:00.0, 0000:b2:00.0', text)
+
+    def test_many_gpus(self):
+        """More than fit side by side."""
+        gpus = board('hgx-h100').gpus
+        for count, nodes in ((8, 8), (10, 2), (16, 2), (20, 1)):
+            many = [dataclasses.replace(
+                gpus[0], address=f'0000:{i:02x}:00.0', module_id=i,
+                numa_node=i * nodes // count) for i in range(count)]
+            pair = frozenset(gpu.address for gpu in many[:2])
+            text = render.picture(type(board('hgx-h100'))(
+                tuple(many), (model.Partition(70, pair),)))
+            with self.subTest(count=count, nodes=nodes):
+                self.assertLessEqual(max(map(len, text.splitlines())), 100)
+                self.assertEqual(count, text.count('free'))
+                self.assertEqual(1, text.count(' 70'))
 
     def test_no_gpus(self):
         self.assertEqual(
