@@ -203,7 +203,8 @@ class _Pattern:
         return (
             numa_node, groups, bool(partitions),
             frozenset(ref for ref in free if ref.size > 1),
-            frozenset(ref.degraded for ref in free if ref.size == 1))
+            # One's own partitions of one differ from the neighbour's in name.
+            tuple(sorted(ref.degraded for ref in free if ref.size == 1)))
 
     def level(self, mask):
         """How tightly a set is joined."""

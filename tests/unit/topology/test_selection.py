@@ -126,15 +126,7 @@ def as_tuple(cost):
 
 class SelectionAgainstBruteForceTest(unittest.TestCase):
 
-    @hypothesis.settings(max_examples=400, deadline=None)
-    @hypothesis.given(topologies(), st.data())
-    def test_best(self, devices, data):
-        # Some of the GPUs are in use, and so not even seen.
-        free = data.draw(st.lists(
-            st.sampled_from(devices), unique_by=lambda d: d.key, min_size=1))
-        count = data.draw(st.integers(1, len(free)))
-        level = data.draw(st.sampled_from(list(Level)))
-        shuffle = data.draw(st.sampled_from([None, random.Random(1).shuffle]))
+    def check(self, free, count, level, shuffle=None):
         reference = Reference(free)
 
         found = list(selection.FreePool(free).best(count, level, shuffle))
@@ -151,6 +143,24 @@ class SelectionAgainstBruteForceTest(unittest.TestCase):
         self.assertEqual(
             {repr(reference.cost(keys)) for keys in valid},
             set(map(repr, costs)))
+
+    @hypothesis.settings(max_examples=400, deadline=None)
+    @hypothesis.given(topologies(), st.data())
+    def test_best(self, devices, data):
+        # Some of the GPUs are in use, and so not even seen.
+        free = data.draw(st.lists(
+            st.sampled_from(devices), unique_by=lambda d: d.key, min_size=1))
+        self.check(
+            free, data.draw(st.integers(1, len(free))),
+            data.draw(st.sampled_from(list(Level))),
+            data.draw(st.sampled_from([None, random.Random(1).shuffle])))
+
+    def test_two_partitions_of_the_same_single_gpu(self):
+        refs = [model.PartitionRef(i, 1) for i in range(4)]
+        self.check([
+            model.Device('a', partitions=(refs[0], refs[1])),
+            model.Device('b', partitions=(refs[2],)),
+            model.Device('c', partitions=(refs[3],))], 2, Level.HOST)
 
 
 def board(*names, **partitions):
