@@ -71,7 +71,9 @@ class Tenant:
         :raises CloudError: it is still being built after two minutes
         """
         deadline = time.monotonic() + SECONDS
-        while server.status in ('BUILD', None):
+        # Nova writes down the fault a moment after the status.
+        while server.status in ('BUILD', None) or (
+                server.status == 'ERROR' and not server.fault):
             if time.monotonic() > deadline:
                 raise errors.CloudError(
                     f'{server.name} is still building after {SECONDS} s')

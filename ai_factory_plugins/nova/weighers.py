@@ -76,12 +76,13 @@ def _cost(host_state, asked, requests):
     total = []
     for item in requests:
         keys = candidates.devices(first, item.groups)
+        if keys is None:
+            return None
         try:
             pool = selection.FreePool(
                 device for device, _ in hosts.free_devices(host_state, item))
             cost = pool.describe(keys).cost
-        except (hosts.NoTopology, selection.InconsistentTopology, KeyError,
-                TypeError):
+        except (hosts.NoTopology, selection.InconsistentTopology, KeyError):
             return None
         total.append((
             max(cost.level - asked.level, 0), cost.degraded, cost.nvlink,
