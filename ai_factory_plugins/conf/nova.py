@@ -42,6 +42,31 @@ NUMATopologyFilter and PciPassthroughFilter try them one by one, so a higher
 number finds a fit on more hosts and takes more time. Servers without a guest
 NUMA topology are offered the best set alone.
 """),
+    cfg.BoolOpt(
+        'gpu_topology_allow_moves',
+        default=False,
+        help="""
+Whether GPUTopologyFilter lets servers move whose flavor requires a topology.
+
+Nova gives a server that is migrated, resized or evacuated other devices than
+the scheduler chose, so that its GPUs may not be joined, and GPUs stay claimed
+that no server has. Servers are therefore kept from such moves; shelving and
+unshelving one moves it rightly. If this is set, they are let through with a
+warning, and ``ai-factory-status servers`` shows what became of them. Flavors
+that only prefer a topology are let through in any case.
+"""),
+    cfg.StrOpt(
+        'gpu_degraded_partitions',
+        default='last',
+        choices=[
+            ('last', 'they are used when no whole ones are left'),
+            ('refuse', 'they do not count as joined')],
+        help="""
+What becomes of partitions of GPUs that lack NVLinks.
+
+The inventory marks a partition as degraded if Fabric Manager reports fewer
+NVLinks than the most that a GPU of it can have.
+"""),
 ]
 
 

@@ -16,6 +16,7 @@
 import collections
 
 import nova.conf
+from nova import exception
 from nova.scheduler.client import report
 from nova.scheduler import filters
 from nova.scheduler import utils
@@ -23,6 +24,7 @@ from oslo_log import log as logging
 
 from ai_factory_plugins.conf import nova as conf
 from ai_factory_plugins.nova import hosts
+from ai_factory_plugins.nova import moves
 from ai_factory_plugins.nova import placement
 from ai_factory_plugins.nova import request
 from ai_factory_plugins.nova import search
@@ -72,6 +74,7 @@ class GPUTopologyFilter(filters.BaseHostFilter):
             return []
         if not requests:
             return host_states
+        _refuse_moves(spec_obj, asked)
         return self._search(spec_obj, asked, requests).filter(host_states)
 
     def _search(self, spec_obj, asked, requests):
@@ -115,6 +118,31 @@ class _Run:
              'outcome': outcome.value,
              'candidates': len(host_state.allocation_candidates)})
         return bool(host_state.allocation_candidates)
+
+
+def _refuse_moves(spec_obj, asked):
+    """Refuse a move, after which the devices need not be joined.
+
+    :raises nova.exception.NoValidHost: with a reason that Nova shows to the
+        user. Nothing else is being scheduled along with a move, so that no
+        claim of another server is lost with it.
+    """
+    move = moves.move_of(spec_obj)
+    if move is None:
+        return
+    facts = {'server': spec_obj.instance_uuid, 'move': move,
+             'flavor': spec_obj.flavor.name}
+    if asked.required and not CONF.ai_factory.gpu_topology_allow_moves:
+        LOG.info('%(move)s of server %(server)s of flavor %(flavor)s is '
+                 'refused: Nova would give it other GPUs than those chosen '
+                 'here. Shelve and unshelve it instead.', facts)
+        raise exception.NoValidHost(reason=(
+            f'Servers with GPUs that have to be joined cannot be moved by '
+            f'{move}, since Nova would not keep to the GPUs that are. Shelve '
+            'and unshelve the server instead.'))
+    LOG.warning('%(move)s of server %(server)s of flavor %(flavor)s: Nova '
+                'need not give it the GPUs chosen here, and can leave others '
+                'claimed. Run "ai-factory-status servers" afterwards.', facts)
 
 
 def _gpu_requests(host_states, requests):

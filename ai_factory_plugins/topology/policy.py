@@ -21,6 +21,8 @@ from ai_factory_plugins.topology import model
 TOPOLOGY = 'ai_factory:gpu_topology'
 #: Flavor extra spec: what to do where no such GPUs are free.
 TOPOLOGY_POLICY = 'ai_factory:gpu_topology_policy'
+#: Flavor extra spec: whether NICs are below the PCIe switches of the GPUs.
+NIC_AFFINITY = 'ai_factory:gpu_nic_affinity'
 
 LEVELS = {
     'nvlink': model.Level.NVLINK,
