@@ -16,6 +16,7 @@
 import argparse
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from ai_factory_plugins.topology import wire
 
 TIMEOUT = 60
 _NVIDIA = '10de'
+# Base class of network controllers (PCI Code and ID Assignment, section 1.3).
+_NETWORK = 0x02
 COMMANDS = {
     'fmpm': ['fmpm', '-l'],
     'query': ['nvidia-smi', '-q'],
@@ -93,6 +96,12 @@ def _parser():
              'because they are bound to vfio-pci')
     parser.add_argument(
         '--save-map', metavar='FILE', help='save the map for --map')
+    parser.add_argument(
+        '--nics', metavar='VENDOR:PRODUCT', action='append', default=[],
+        type=_pci_id,
+        help='with -f nova, lines for the NICs with these PCI ids as well '
+             '(15b3:101e), as far as they are below a PCIe switch of a GPU; '
+             'may be given several times')
     parser.add_argument(
         '--catalogue', metavar='FILE',
         help='YAML file with further PCI ids, see the documentation')
@@ -165,11 +174,33 @@ def _text(args, board):
     if args.format == 'picture':
         return render.picture(board)
     if args.format == 'nova':
-        sriov = {device.address
-                 for device in sysfs.read_pci_devices(args.sysfs_root)
-                 if device.sriov_totalvfs}
-        return nova_conf.section(board, sriov)
+        devices = sysfs.read_pci_devices(args.sysfs_root)
+        sriov = {device.address for device in devices if device.sriov_totalvfs}
+        return nova_conf.section(board, sriov, _nics(args, board, devices))
     return render.table(board)
+
+
+def _pci_id(text):
+    if not re.fullmatch('[0-9a-f]{4}:[0-9a-f]{4}', text.lower()):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not vendor:product, as in 15b3:101e')
+    return text.lower()
+
+
+def _nics(args, board, devices):
+    gpus = [item for item in devices if item.address in board.by_address]
+    found = []
+    for id_ in args.nics:
+        nics = [item for item in devices
+                if f'{item.vendor_id}:{item.product_id}' == id_
+                and item.class_code >> 16 == _NETWORK]
+        near = sysfs.near(nics, gpus)
+        if not near:
+            raise errors.InventoryError(
+                f'{id_}: of {len(nics)} such NICs none is below a PCIe '
+                'switch of a GPU')
+        found.extend(near)
+    return found
 
 
 def _save(path, board):

@@ -42,6 +42,26 @@ NUMATopologyFilter and PciPassthroughFilter try them one by one, so a higher
 number finds a fit on more hosts and takes more time. Servers without a guest
 NUMA topology are offered the best set alone.
 """),
+    cfg.IntOpt(
+        'gpu_claim_attempts',
+        default=4, min=1, max=100,
+        help="""
+How many sets of GPUs nova-scheduler tries to claim for a server before it
+gives up.
+
+Nova tries one set a host. If fewer hosts than this have room, requests that
+arrive together would lose the race for the same GPUs and fail, although there
+are others left. GPUTopologyFilter then offers such hosts several times, each
+time with another set. 1 leaves it to Nova.
+"""),
+    cfg.IntOpt(
+        'gpu_explained_hosts',
+        default=3, min=0, max=1000,
+        help="""
+How many hosts GPUTopologyFilter names for each reason in its line at INFO.
+
+At DEBUG it tells what became of each host.
+"""),
     cfg.BoolOpt(
         'gpu_topology_allow_moves',
         default=False,

@@ -119,7 +119,8 @@ def _gpu(device, seen, kept, catalogue):
         product_id=device.product_id, numa_node=device.numa_node,
         model=catalogue.model(device.vendor_id, device.product_id),
         module_id=known.module_id if known else None,
-        uuid=known.uuid if known else None)
+        uuid=known.uuid if known else None,
+        switches=sysfs.switch_ids(device))
 
 
 def _partitions(capture, gpus, kept):
@@ -180,7 +181,7 @@ def _switch_groups(devices):
             innermost.setdefault(frozenset(members), switch)
     return [
         model.AffinityGroup(
-            model.Level.PCIE, switch.replace(':', '.'), members)
+            model.Level.PCIE, sysfs.switch_id(switch), members)
         for members, switch in innermost.items()]
 
 

@@ -15,6 +15,8 @@
 
 import json
 
+from ai_factory_plugins.inventory import sysfs
+from ai_factory_plugins.topology import model
 from ai_factory_plugins.topology import wire
 
 
@@ -76,15 +78,56 @@ def aliases(board, sriov=frozenset()):
     return list(found.values())
 
 
-def section(board, sriov=frozenset()):
+def nic_device_specs(nics):
+    """One ``device_spec`` a NIC, with the tag that names its switches.
+
+    :param nics: list of :class:`~ai_factory_plugins.inventory.sysfs.PciDevice`
+    :returns: list of dicts
+    """
+    return [{
+        'vendor_id': nic.vendor_id,
+        'product_id': nic.product_id,
+        'address': nic.address,
+        'resource_class': _nic_resource_class(nic),
+        wire.NIC_TAG_KEY: wire.encode(model.Device(
+            nic.address, nic.numa_node, switches=sysfs.switch_ids(nic))),
+    } for nic in nics]
+
+
+def nic_aliases(nics):
+    """One ``alias`` a NIC model.
+
+    :param nics: list of :class:`~ai_factory_plugins.inventory.sysfs.PciDevice`
+    :returns: list of dicts
+    """
+    found = {}
+    for nic in nics:
+        kind = ('type-VF' if nic.virtual else
+                'type-PF' if nic.sriov_totalvfs else 'type-PCI')
+        name = f'nic-{nic.vendor_id}-{nic.product_id}'
+        found[name, kind] = {
+            'name': name, 'vendor_id': nic.vendor_id,
+            'product_id': nic.product_id, 'device_type': kind,
+            'resource_class': _nic_resource_class(nic)}
+    return list(found.values())
+
+
+def _nic_resource_class(nic):
+    return f'CUSTOM_NIC_{nic.vendor_id}_{nic.product_id}'.upper()
+
+
+def section(board, sriov=frozenset(), nics=()):
     """The ``[pci]`` section for a compute host with this board.
 
     :param board: a :class:`~ai_factory_plugins.topology.model.Board`
     :param sriov: see :func:`aliases`
+    :param nics: the :class:`~ai_factory_plugins.inventory.sysfs.PciDevice` s
+        that servers may have along with GPUs
     :returns: text in the form of oslo.config
     """
     lines = ['[pci]', 'report_in_placement = True']
     lines += [f'device_spec = {json.dumps(item)}'
-              for item in device_specs(board)]
-    lines += [f'alias = {json.dumps(item)}' for item in aliases(board, sriov)]
+              for item in (*device_specs(board), *nic_device_specs(nics))]
+    lines += [f'alias = {json.dumps(item)}'
+              for item in (*aliases(board, sriov), *nic_aliases(nics))]
     return '\n'.join(lines) + '\n'

@@ -78,11 +78,14 @@ def load(text, source='the kept map'):
 
 
 def _gpu(item):
-    gpu = model.Gpu(**item)
+    gpu = model.Gpu(**{
+        **item, 'switches': tuple(_typed(list, item.get('switches', [])))})
     for name in ('address', 'vendor_id', 'product_id'):
         _typed(str, getattr(gpu, name))
     for name in ('numa_node', 'module_id'):
         _typed((int, type(None)), getattr(gpu, name))
+    for switch in gpu.switches:
+        _typed(str, switch)
     for name in ('model', 'uuid'):
         _typed((str, type(None)), getattr(gpu, name))
     return gpu

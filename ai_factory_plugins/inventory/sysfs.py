@@ -75,6 +75,32 @@ def read_pci_devices(root='/sys'):
             if _ADDRESS.fullmatch(name.lower())]
 
 
+def near(devices, others):
+    """Those devices that have a PCIe switch in common with any of the others.
+
+    :param devices: list of :class:`PciDevice`
+    :param others: list of :class:`PciDevice`
+    :returns: list of :class:`PciDevice`
+    """
+    switches = {port for device in others for port in device.switches}
+    return [device for device in devices
+            if switches.intersection(device.switches)]
+
+
+def switch_ids(device):
+    """The PCIe switches above a device, as tags name them.
+
+    :param device: a :class:`PciDevice`
+    :returns: tuple of ids, outermost first
+    """
+    return tuple(switch_id(port) for port in reversed(device.switches))
+
+
+def switch_id(port):
+    """The id of the switch with the given upstream port."""
+    return port.replace(':', '.')
+
+
 def _read(path):
     numa_node = _number(path / 'numa_node', default=-1)
     driver = path / 'driver'

@@ -22,6 +22,7 @@ import functools
 
 from oslo_log import log as logging
 
+from ai_factory_plugins.topology import model
 from ai_factory_plugins.topology import wire
 
 LOG = logging.getLogger(__name__)
@@ -43,18 +44,34 @@ def free_devices(host_state, request, providers=None):
         the uuid of its resource provider
     :raises NoTopology: a tag is malformed or of an unknown version
     """
-    pools = host_state.pci_stats.pools if host_state.pci_stats else []
-    found = []
-    for pool in pools:
-        uuid = pool.get('rp_uuid')
-        if uuid is None or pool['count'] < 1 or not request.matches(pool):
-            continue
-        if providers is not None and uuid not in providers:
-            continue
-        found.append((pool.get('address', ''), _device(pool, uuid)))
+    found = [(pool.get('address', ''), _device(pool, uuid, wire.TAG_KEY))
+             for pool, uuid in _free_pools(host_state, request, providers)]
     # In the order of addresses, hosts of one model look alike to the
     # selection, which then need not work it out again.
     return [device for _, device in sorted(found, key=lambda item: item[0])]
+
+
+def free_nics(host_state, request, providers=None):
+    """NICs of the host that are free and of the kind asked for.
+
+    A NIC without a tag, or with one that cannot be used, is one whose PCIe
+    switches are not known.
+
+    :param host_state: a nova HostState
+    :param request: a :class:`~ai_factory_plugins.nova.request.DeviceRequest`
+    :param providers: see :func:`free_devices`
+    :returns: dict of :class:`~ai_factory_plugins.topology.model.Device` to
+        how many virtual functions are left of it; 1 for a NIC as a whole
+    """
+    found = {}
+    for pool, uuid in _free_pools(host_state, request, providers):
+        try:
+            nic, _ = _device(pool, uuid, wire.NIC_TAG_KEY)
+        except NoTopology as exc:
+            warn_once(host_state.host, exc)
+            nic = model.Device(uuid, pool['numa_node'])
+        found[nic] = found.get(nic, 0) + pool['count']
+    return found
 
 
 def is_tagged(host_state, request):
@@ -62,6 +79,30 @@ def is_tagged(host_state, request):
     pools = host_state.pci_stats.pools if host_state.pci_stats else []
     return any(wire.TAG_KEY in pool and request.matches(pool)
                for pool in pools)
+
+
+def is_untagged(host_state, request):
+    """Whether no device of the kind asked for carries a tag.
+
+    A host of which all devices are in use shows none, and says nothing.
+    """
+    pools = host_state.pci_stats.pools if host_state.pci_stats else []
+    matching = [pool for pool in pools if request.matches(pool)]
+    return bool(matching) and all(
+        wire.TAG_KEY not in pool for pool in matching)
+
+
+def gpu_requests(host_states, requests):
+    """Those of the device requests that are for GPUs.
+
+    :param host_states: list of nova HostStates
+    :param requests: list of
+        :class:`~ai_factory_plugins.nova.request.DeviceRequest`
+    :returns: those of which any host has a device with a topology tag, or all
+        where no host has any
+    """
+    return [item for item in requests
+            if any(is_tagged(host, item) for host in host_states)] or requests
 
 
 def warn_once(host, problem):
@@ -77,12 +118,22 @@ def _warn(host, problem):
         'restart nova-compute.', {'host': host, 'problem': problem})
 
 
-def _device(pool, uuid):
-    text = pool.get(wire.TAG_KEY)
+def _free_pools(host_state, request, providers):
+    pools = host_state.pci_stats.pools if host_state.pci_stats else []
+    for pool in pools:
+        uuid = pool.get('rp_uuid')
+        if uuid is None or pool['count'] < 1 or not request.matches(pool):
+            continue
+        if providers is None or uuid in providers:
+            yield pool, uuid
+
+
+def _device(pool, uuid, key):
+    text = pool.get(key)
     try:
         device = wire.decode(
             wire.VERSION if text is None else text, uuid, pool['numa_node'])
     except wire.WireError as exc:
         raise NoTopology(
-            f'{wire.TAG_KEY} of {pool.get("address")}: {exc}') from exc
+            f'{key} of {pool.get("address")}: {exc}') from exc
     return device, text is not None

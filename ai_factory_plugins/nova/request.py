@@ -69,7 +69,10 @@ def policy_of(spec_obj):
 
 
 def device_requests(spec_obj):
-    """The devices that the flavor asks for, an alias at a time.
+    """The devices that the flavor asks for, a kind of device at a time.
+
+    Two aliases that stand for the same devices are one request: all of its
+    devices have to be joined.
 
     :param spec_obj: a nova RequestSpec
     :returns: list of :class:`DeviceRequest`
@@ -98,4 +101,18 @@ def device_requests(spec_obj):
                 for spec in request.spec),
             groups=ids, resource_class=resource_class,
             traits=frozenset(first.required_traits)))
+    return _merged(found)
+
+
+def _merged(requests):
+    found = []
+    for request in requests:
+        for i, other in enumerate(found):
+            if (other.specs, other.resource_class, other.traits) == (
+                    request.specs, request.resource_class, request.traits):
+                found[i] = dataclasses.replace(
+                    other, groups=other.groups + request.groups)
+                break
+        else:
+            found.append(request)
     return found

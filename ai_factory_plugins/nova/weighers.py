@@ -57,8 +57,10 @@ class GPUTopologyWeigher(weights.BaseHostWeigher):
             asked = requests = None
         if not asked or not requests:
             return [0.0] * len(weighed_obj_list)
-        costs = [_cost(item.obj, asked, requests)
-                 for item in weighed_obj_list]
+        host_states = [item.obj for item in weighed_obj_list]
+        requests = hosts.gpu_requests(host_states, requests)
+        costs = [_cost(host_state, asked, requests)
+                 for host_state in host_states]
         order = sorted({cost for cost in costs if cost is not None})
         places = {cost: -float(i) for i, cost in enumerate(order)}
         return [places.get(cost, -float(len(order))) for cost in costs]

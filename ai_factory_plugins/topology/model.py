@@ -75,7 +75,7 @@ class GroupRef:
 
 @dataclasses.dataclass(frozen=True)
 class Device:
-    """One GPU with its own memberships.
+    """One GPU with its own memberships, or a NIC beside GPUs.
 
     :param key: what the owner of the device calls it (a PCI address, or the
         uuid of a resource provider); unique on the host
@@ -83,6 +83,8 @@ class Device:
     :param module_id: id of the GPU module on its board, or None
     :param partitions: the partitions that the GPU is a member of
     :param groups: the affinity groups that the GPU is a member of
+    :param switches: ids of the PCIe switches above it, outermost first, each
+        unique on the host
     """
 
     key: str
@@ -90,6 +92,7 @@ class Device:
     module_id: int | None = None
     partitions: tuple[PartitionRef, ...] = ()
     groups: tuple[GroupRef, ...] = ()
+    switches: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Gpu:
     :param numa_node: NUMA node, or None where the platform tells none
     :param module_id: id of the GPU module on its board, or None
     :param uuid: the vendor's uuid of the GPU, or None
+    :param switches: see :class:`Device`
     """
 
     address: str
@@ -113,6 +117,7 @@ class Gpu:
     numa_node: int | None = None
     module_id: int | None = None
     uuid: str | None = None
+    switches: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,7 +197,8 @@ class Board:
                 for p in self.partitions if address in p.members)),
             groups=tuple(sorted(
                 GroupRef(g.level, g.id, len(g.members))
-                for g in self.groups if address in g.members)))
+                for g in self.groups if address in g.members)),
+            switches=gpu.switches)
 
     def devices(self):
         """All GPUs with their own memberships, by PCI address."""

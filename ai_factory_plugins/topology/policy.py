@@ -43,10 +43,13 @@ class Policy:
 
     :param level: the GPUs are joined at this level or tighter
     :param required: no GPUs rather than GPUs that are joined more loosely
+    :param nics: what is asked of the NICs: ``required`` or ``preferred`` that
+        each is below a PCIe switch of one of the GPUs, or None
     """
 
     level: model.Level
     required: bool = True
+    nics: str | None = None
 
     @property
     def loosest(self):
@@ -60,7 +63,8 @@ class Policy:
 
     def __str__(self):
         name = next(k for k, v in LEVELS.items() if v == self.level)
-        return f'{name} ({"required" if self.required else "preferred"})'
+        text = f'{name} ({"required" if self.required else "preferred"})'
+        return text if self.nics is None else f'{text}, NICs {self.nics}'
 
 
 def parse(extra_specs):
@@ -68,20 +72,23 @@ def parse(extra_specs):
 
     :param extra_specs: mapping of extra spec to text
     :returns: a :class:`Policy`, or None where the flavor asks for nothing
-    :raises PolicyError: a value is not one of those documented, or there is
-        a policy without a topology
+    :raises PolicyError: a value is not one of those documented, or one of
+        the others is set without a topology
     """
-    topology = extra_specs.get(TOPOLOGY)
-    policy = extra_specs.get(TOPOLOGY_POLICY)
-    if policy is not None and policy not in POLICIES:
-        raise PolicyError(
-            f'{TOPOLOGY_POLICY}={policy!r:.80} is not one of '
-            f'{", ".join(POLICIES)}')
+    topology = _value(extra_specs, TOPOLOGY, LEVELS)
+    policy = _value(extra_specs, TOPOLOGY_POLICY, POLICIES)
+    nics = _value(extra_specs, NIC_AFFINITY, POLICIES)
     if topology is None:
-        if policy is not None:
-            raise PolicyError(f'{TOPOLOGY_POLICY} is set without {TOPOLOGY}')
+        for name in (TOPOLOGY_POLICY, NIC_AFFINITY):
+            if name in extra_specs:
+                raise PolicyError(f'{name} is set without {TOPOLOGY}')
         return None
-    if topology not in LEVELS:
+    return Policy(LEVELS[topology], policy != 'preferred', nics)
+
+
+def _value(extra_specs, name, allowed):
+    value = extra_specs.get(name)
+    if value is not None and value not in allowed:
         raise PolicyError(
-            f'{TOPOLOGY}={topology!r:.80} is not one of {", ".join(LEVELS)}')
-    return Policy(LEVELS[topology], policy != 'preferred')
+            f'{name}={value!r:.80} is not one of {", ".join(allowed)}')
+    return value

@@ -93,17 +93,20 @@ class FreePool:
 
     :param devices: iterable of :class:`~ai_factory_plugins.topology.model.
         Device` with distinct keys
+    :param by_switch: tell GPUs below different PCIe switches apart also where
+        nothing else does, because the caller cares for NICs
     :raises InconsistentTopology: two devices have one key, devices disagree
         about the size of a partition or group, or more devices claim to be
         members than it has
     """
 
-    def __init__(self, devices):
+    def __init__(self, devices, by_switch=False):
         self.devices = tuple(devices)
         if len({device.key for device in self.devices}) != len(self.devices):
             raise InconsistentTopology('two devices have one key')
         self._pattern = _pattern(tuple(
-            (d.numa_node, d.partitions, d.groups) for d in self.devices))
+            (d.numa_node, d.partitions, d.groups,
+             d.switches if by_switch else ()) for d in self.devices))
 
     def partition_sizes(self):
         """How many partitions of each size are wholly free.
@@ -183,9 +186,9 @@ class _Pattern:
             self.partitions.items(), reverse=True,
             key=lambda item: (item[0].degraded, item[0].id))}
         self.partitioned = _mask(
-            i for i, (_, partitions, _) in enumerate(shapes) if partitions)
+            i for i, (_, partitions, *_) in enumerate(shapes) if partitions)
         nodes = collections.defaultdict(list)
-        for i, (numa_node, _, _) in enumerate(shapes):
+        for i, (numa_node, *_) in enumerate(shapes):
             nodes[numa_node].append(i)
         self.numa = {node: _mask(places) for node, places in nodes.items()}
         self.groups = {
@@ -198,10 +201,10 @@ class _Pattern:
         self.kinds = tuple(map(tuple, kinds.values()))
         self._ranked = {}
 
-    def _kind(self, numa_node, partitions, groups):
+    def _kind(self, numa_node, partitions, groups, switches):
         free = [ref for ref in partitions if ref in self.partitions]
         return (
-            numa_node, groups, bool(partitions),
+            numa_node, groups, switches, bool(partitions),
             frozenset(ref for ref in free if ref.size > 1),
             # One's own partitions of one differ from the neighbour's in name.
             tuple(sorted(ref.degraded for ref in free if ref.size == 1)))
@@ -305,7 +308,7 @@ def _members(shapes):
     """Who is a member of what, as a dict of reference to set."""
     members = collections.defaultdict(int)
     known = {}
-    for i, (_, partitions, groups) in enumerate(shapes):
+    for i, (_, partitions, groups, _) in enumerate(shapes):
         for ref in (*partitions, *groups):
             name = (getattr(ref, 'level', None), ref.id)
             if known.setdefault(name, ref) != ref:

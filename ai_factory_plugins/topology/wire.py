@@ -17,7 +17,7 @@ Nova hands unknown keys of a ``[pci]device_spec`` line on to the scheduler, as
 keys of the device's pool in ``HostState.pci_stats.pools``. One such key,
 :data:`TAG_KEY`, carries all that a device knows about itself::
 
-    v1 module=5 partitions=0:8,2:4,5:2,11:1 degraded=5 pcie=0000.0c.00.0:2
+    v1 module=5 partitions=0:8,2:4,5:2,11:1 degraded=5 switches=0000.0c.00.0
 
 Words are separated by spaces; the first is the version of the format, the
 others are ``name=value`` in any order, none of them mandatory:
@@ -32,6 +32,13 @@ others are ``name=value`` in any order, none of them mandatory:
     ``id:size`` of each affinity group at that level (any subset is joined);
     an id consists of letters, digits, ``.``, ``_`` and ``-``
 
+``switches``
+    ids of the PCIe switches above the device, outermost first, between
+    slashes
+
+A NIC that is meant for GPUDirect carries a tag as well, under
+:data:`NIC_TAG_KEY`, of which only ``switches`` is of use.
+
 A reader refuses a version that it does not know and every malformed tag: a
 guess would join GPUs that nothing joins.
 """
@@ -43,6 +50,7 @@ import re
 from ai_factory_plugins.topology import model
 
 TAG_KEY = 'ai_factory_gpu'
+NIC_TAG_KEY = 'ai_factory_nic'
 VERSION = 'v1'
 
 MAX_LENGTH = 4096
@@ -87,6 +95,8 @@ def encode(device):
         if refs:
             words.append(f'{name}=' + ','.join(
                 f'{ref.id}:{ref.size}' for ref in refs))
+    if device.switches:
+        words.append('switches=' + '/'.join(device.switches))
     text = ' '.join(words)
     # What cannot be read back must not be written.
     if decode(text, device.key, device.numa_node) != device:
@@ -107,8 +117,7 @@ def decode(text, key, numa_node=None):
     if not isinstance(text, str) or len(text) > MAX_LENGTH:
         raise WireError(
             f'not a text of at most {MAX_LENGTH} characters: {text!r:.80}')
-    module_id, partitions, groups = _parse(text)
-    return model.Device(key, numa_node, module_id, partitions, groups)
+    return model.Device(key, numa_node, *_parse(text))
 
 
 # The hosts of a cloud are few models, and each tells the same tags again.
@@ -132,10 +141,11 @@ def _parse(text):
     groups = []
     for name, level in _GROUP_FIELDS.items():
         groups.extend(_groups(level, fields.pop(name, None)))
+    switches = _switches(fields.pop('switches', None))
     if fields:
         raise WireError(f'unknown fields {sorted(fields)}')
     return (None if module is None else _number(module),
-            partitions, tuple(sorted(groups)))
+            partitions, tuple(sorted(groups)), switches)
 
 
 def _fields(words):
@@ -170,6 +180,15 @@ def _sized(text):
                 f'{item!r:.80} is not id:size with a size up to {MAX_SIZE}')
         pairs.append((id_, _number(size)))
     return pairs
+
+
+def _switches(text):
+    switches = tuple(text.split('/')) if text else ()
+    for id_ in switches:
+        if not _GROUP_ID.fullmatch(id_):
+            raise WireError(f'{id_!r:.80} is not the id of a switch')
+    _refuse_repeated('switch', switches)
+    return switches
 
 
 def _groups(level, text):

@@ -19,6 +19,7 @@ import json
 import pathlib
 import sys
 import tempfile
+import time
 import uuid
 import warnings
 
@@ -31,18 +32,22 @@ from placement.tests.functional.fixtures import placement as placement_fixture
 
 from ai_factory_plugins.inventory import capture
 from ai_factory_plugins.inventory import nova_conf
+from ai_factory_plugins.inventory import sysfs
 from ai_factory_plugins.testing import boards
 from ai_factory_plugins.testing import virt
 from ai_factory_plugins.topology import selection
 
 CONF = nova.conf.CONF
-FILTERS = ('ComputeFilter', 'GPUTopologyFilter', 'NUMATopologyFilter',
+FILTERS = ('ComputeFilter', 'ServerGroupAntiAffinityFilter',
+           'ServerGroupAffinityFilter', 'GPUTopologyFilter',
+           'NUMATopologyFilter',
            'PciPassthroughFilter')
 PLACEMENT = (
     ('placement', 'max_allocation_candidates', 100),
     ('placement', 'allocation_candidates_generation_strategy',
      'breadth-first'),
     ('workarounds', 'optimize_for_wide_provider_trees', True))
+RETRIES = 120
 # Nova looks for drivers below nova.virt alone.
 sys.modules['nova.virt.ai_factory_boards'] = sys.modules[__name__]
 
@@ -102,6 +107,7 @@ class NovaTestCase(integrated_helpers.ProviderUsageBaseTestCase):
     weighers = ('nova.scheduler.weights.all_weighers',
                 'ai_factory_plugins.nova.all_weighers')
     aliases = ('hgx-h100',)
+    with_nics = False
     NUMBER_OF_CELLS = 1
 
     def setUp(self):
@@ -126,7 +132,10 @@ class NovaTestCase(integrated_helpers.ProviderUsageBaseTestCase):
             'nova.pci.utils.is_physical_function', lambda *address: False))
         self.flags(report_in_placement=True, group='pci', alias=[
             json.dumps(alias) for name in self.aliases
-            for alias in nova_conf.aliases(board(name))])
+            for alias in nova_conf.aliases(board(name))] + [json.dumps({
+                'name': 'nic', 'vendor_id': '15b3', 'product_id': '1021',
+                'device_type': 'type-PCI',
+                'resource_class': 'CUSTOM_NIC_15B3_1021'})])
 
     def host(self, name, gpus='hgx-h100', edit=None, cell_name=None):
         """Start a compute host with a board.
@@ -138,11 +147,20 @@ class NovaTestCase(integrated_helpers.ProviderUsageBaseTestCase):
         Driver.roots[name] = directory + '/sys'
         self.boards[name] = board(gpus)
         specs = nova_conf.device_specs(self.boards[name])
+        specs += nova_conf.nic_device_specs(self.nics(directory))
         if edit is not None:
             specs = edit(specs)
         self.flags(group='pci', device_spec=[
             json.dumps(spec) for spec in specs])
         return self._start_compute(name, cell_name=cell_name)
+
+    def nics(self, directory):
+        """The NICs of a captured board that servers may have."""
+        if not self.with_nics:
+            return []
+        return [device for device in
+                sysfs.read_pci_devices(directory + '/sys')
+                if device.class_code >> 16 == 2]
 
     def flavor(self, count, extra_specs=(), alias='h100-sxm5-80gb', **kwargs):
         """Make a flavor with GPUs; ``count`` 0 is one without.
@@ -159,9 +177,34 @@ class NovaTestCase(integrated_helpers.ProviderUsageBaseTestCase):
 
     def boot(self, flavor_id, state='ACTIVE', **kwargs):
         """Create a server and wait for it."""
-        return self._create_server(
-            flavor_id=flavor_id, networks='none', expected_state=state,
-            **kwargs)
+        server = self.settled(self.ask(flavor_id, **kwargs))
+        self.assertEqual(state, server['status'], server.get('fault'))
+        return server
+
+    def settled(self, server):
+        """Wait until a server is ACTIVE or in ERROR."""
+        for _ in range(RETRIES):
+            found = self.api.get_server(server['id'])
+            if found['status'] == 'ACTIVE' or 'fault' in found:
+                return found
+            time.sleep(0.5)
+        self.fail(f'nothing became of {found}')
+
+    def _wait_for_server_parameter(self, *args, max_retries=10, **kwargs):
+        # Nova's own patience is that of a quick machine.
+        return super()._wait_for_server_parameter(
+            *args, max_retries=max(max_retries, RETRIES), **kwargs)
+
+    def ask(self, flavor_id, hints=None, image_uuid=None, host=None, az=None,
+            **kwargs):
+        """Create a server, or several, and return the first at once."""
+        server = self._build_server(
+            flavor_id=flavor_id, networks='none', image_uuid=image_uuid,
+            host=host, az=az)
+        body = {'server': {**server, **kwargs}}
+        if hints:
+            body['os:scheduler_hints'] = hints
+        return self.api.post_server(body)
 
     def service(self, host):
         """The id of the compute service of a host."""
@@ -216,4 +259,3 @@ class NovaTestCase(integrated_helpers.ProviderUsageBaseTestCase):
     def fault(self, server):
         """The message of a server's fault."""
         return self.api.get_server(server['id'])['fault']['message']
-

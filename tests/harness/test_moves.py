@@ -33,7 +33,7 @@ class MovesTest(base.NovaTestCase):
         self._wait_for_action_fail_completion(
             server, action, 'cold_migrate')
         # The conductor puts another message into the server's events.
-        self.assertIn('Shelve and unshelve it instead',
+        self.assertIn('Shelve and unshelve it instead.',
                       self.stdlog.logger.output)
         self._wait_for_server_parameter(
             server, {'status': 'ACTIVE', 'OS-EXT-STS:task_state': None})

@@ -174,6 +174,7 @@ def request_spec(count, topology='nvlink', policy=None, numa=False):
         extra_specs['ai_factory:gpu_topology_policy'] = policy
     spec = objects.RequestSpec(
         instance_uuid=str(uuid.uuid4()), scheduler_hints={},
+        num_instances=1, force_hosts=None, force_nodes=None,
         flavor=objects.Flavor(name=f'gpu.x{count}', extra_specs=extra_specs),
         numa_topology=objects.InstanceNUMATopology(cells=[
             objects.InstanceNUMACell(id=0)]) if numa else None,
@@ -197,8 +198,14 @@ class NovaTestCase(testtools.TestCase):
         self.conf = self.useFixture(config_fixture.Config(CONF))
         conf.register_opts(CONF)
         self.conf.config(group='filter_scheduler', pci_in_placement=True)
+        # Each host once, or what is said of hosts is said of copies too.
+        self.conf.config(group='ai_factory', gpu_claim_attempts=1)
         self.log = self.useFixture(fixtures.FakeLogger(
             'ai_factory_plugins', format='%(levelname)s %(message)s'))
+        self.move = None
+        self.useFixture(fixtures.MonkeyPatch(
+            'ai_factory_plugins.nova.moves.move_of',
+            lambda spec_obj: self.move))
         self.placement = FakePlacement()
         self.useFixture(fixtures.MonkeyPatch(
             'nova.scheduler.client.report.report_client_singleton',
