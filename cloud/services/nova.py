@@ -51,7 +51,8 @@ def _filters(scheduler):
         options['weight_classes'].append(
             'ai_factory_plugins.nova.all_weighers')
         options['enabled_filters'] = ','.join(
-            [*STOCK_FILTERS, 'GPUTopologyFilter', *LAST_FILTERS])
+            [*STOCK_FILTERS, 'GPUTopologyFilter', *LAST_FILTERS,
+             'FabricLocalityFilter'])
     return options
 
 
