@@ -84,6 +84,10 @@ class NovaTest(testtools.TestCase):
             ['nova.scheduler.filters.all_filters',
              'ai_factory_plugins.nova.all_filters'],
             options.many('filter_scheduler', 'available_filters'))
+        self.assertEqual(
+            ['nova.scheduler.weights.all_weighers,'
+             'ai_factory_plugins.nova.all_weighers'],
+            options.many('filter_scheduler', 'weight_classes'))
 
     def test_stock_has_nothing_of_ours(self):
         text = (self.configure(scheduler='stock').layout.etc('nova')
