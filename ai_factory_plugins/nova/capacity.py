@@ -22,6 +22,7 @@ disk and the devices of PCI aliases.
 
 import math
 
+from ai_factory_plugins.nova import candidates
 from ai_factory_plugins.nova import hosts
 from ai_factory_plugins.nova import request
 from ai_factory_plugins.topology import policy
@@ -53,19 +54,36 @@ class Estimate:
         """
         if self.requests is None:
             return 1
-        # Aliases are counted each for itself.
-        return max(1, min(
-            _plain(host_state, self.spec_obj),
-            _group(host_state, self.spec_obj),
-            *(self._sets(host_state, item) for item in self.requests)))
+        bounds = [_plain(host_state, self.spec_obj),
+                  _group(host_state, self.spec_obj)]
+        if self.policy is not None:
+            # Aliases are counted each for itself.
+            bounds.extend(
+                self._sets(host_state, item) for item in self.requests)
+        elif self.requests:
+            bounds.append(self._offers(host_state))
+        return max(1, min(bounds))
+
+    def _offers(self, host_state):
+        """How many of placement's candidates go together, taking the first.
+
+        Stock Nova has no others to go on with, however many devices are free.
+        """
+        groups = [group for item in self.requests for group in item.groups]
+        found, taken = 0, set()
+        for candidate in host_state.allocation_candidates:
+            devices = candidates.devices(candidate, groups)
+            if devices is not None and taken.isdisjoint(devices):
+                found += 1
+                taken.update(devices)
+        return found
 
     def _sets(self, host_state, item):
         """How many disjoint sets of devices there are, taking the best."""
         try:
             devices = hosts.free_devices(host_state, item)
-            strict = (self.policy is not None and self.policy.required
-                      and hosts.is_tagged(host_state, item))
-            if not strict:
+            if not (self.policy.required
+                    and hosts.is_tagged(host_state, item)):
                 return len(devices) // item.count
             pool = selection.FreePool(
                 device for device, tagged in devices
@@ -84,9 +102,12 @@ class Estimate:
 
 
 def _plain(host_state, spec_obj):
-    """By CPU, memory and disk, with the ratios that the host reports."""
+    """By CPU, memory and disk, with the ratios that the host reports.
+
+    As in placement, disk is what flavors were promised, and not what the
+    images take up by now.
+    """
     ram_total = host_state.total_usable_ram_mb
-    disk_total = host_state.total_usable_disk_gb * 1024
     volume = 'is_bfv' in spec_obj and spec_obj.is_bfv
     disk = (0 if volume else spec_obj.root_gb) + spec_obj.ephemeral_gb
     bounds = (
@@ -94,7 +115,8 @@ def _plain(host_state, spec_obj):
                host_state.cpu_allocation_ratio), spec_obj.vcpus),
         (_left(ram_total, ram_total - host_state.free_ram_mb,
                host_state.ram_allocation_ratio), spec_obj.memory_mb),
-        (_left(disk_total, disk_total - host_state.free_disk_mb,
+        (_left(host_state.total_usable_disk_gb * 1024,
+               host_state.disk_mb_used,
                host_state.disk_allocation_ratio), disk * 1024))
     return min(int(left // each) for left, each in bounds if each)
 

@@ -75,7 +75,7 @@ class FabricTestCase(base.NovaTestCase):
         state.uuid = str(uuid.uuid4())
         state.vcpus_total, state.cpu_allocation_ratio = 4 * servers, 1.0
         state.total_usable_ram_mb = state.free_ram_mb = 1024 * 1024
-        state.total_usable_disk_gb, state.free_disk_mb = 1024, 1024 * 1024
+        state.total_usable_disk_gb = 1024
         if path is not None:
             found = aggregate({fabric.PATH: path}, name)
             self.aggregates.append(found)

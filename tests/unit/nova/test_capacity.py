@@ -33,7 +33,7 @@ class CapacityTest(fabric_base.FabricTestCase):
         self.assertEqual(15, self.room(spec(), state))
         state.free_ram_mb, state.ram_allocation_ratio = 0, 1.005
         self.assertEqual(5, self.room(spec(), state))
-        state.free_disk_mb = 3 * 1024
+        state.disk_mb_used = (1024 - 3) * 1024
         self.assertEqual(3, self.room(spec(), state))
         volume = spec()
         volume.is_bfv = True
@@ -52,7 +52,7 @@ class CapacityTest(fabric_base.FabricTestCase):
         state.instances = {there: None, str(uuid.uuid4()): None}
         self.assertEqual(2, self.room(spec(group=group), state))
 
-    def gpus(self, *used, count=2, tags=True, **extra_specs):
+    def gpus(self, *used, count=2, tags=True, offers=1, **extra_specs):
         """Room on a board of eight with some in use."""
         host = self.host('hgx', tags=tags)
         host.use(*used)
@@ -60,9 +60,9 @@ class CapacityTest(fabric_base.FabricTestCase):
         flavor = spec().flavor
         flavor.extra_specs = request.flavor.extra_specs
         request.flavor, request.instance_group = flavor, None
-        state = host.state(request)
+        state = host.state(request, offers)
         state.vcpus_total, state.free_ram_mb = 1000, 1024 * 1024
-        state.total_usable_ram_mb, state.free_disk_mb = 1024 * 1024, 1 << 20
+        state.total_usable_ram_mb = 1024 * 1024
         state.total_usable_disk_gb = 1024
         return self.room(request, state)
 
@@ -76,7 +76,11 @@ class CapacityTest(fabric_base.FabricTestCase):
         self.assertEqual(1, self.gpus(1, 4, 5, 8))
         self.assertEqual(2, self.gpus(1, 4, 5, 8, topology='any'))
         self.assertEqual(2, self.gpus(1, 4, 5, 8, policy='preferred'))
-        self.assertEqual(2, self.gpus(1, 4, 5, 8, topology=None))
+
+    def test_without_our_filter_only_what_placement_offers(self):
+        for offers, expected in ((1, 1), (2, 1), (3, 2), (8, 4)):
+            self.assertEqual(
+                expected, self.gpus(topology=None, offers=offers))
 
     def test_no_tags(self):
         self.assertEqual(4, self.gpus(tags=False))
