@@ -63,6 +63,7 @@ class Job:
     estimate: capacity.Estimate
     host_states: list
     paths: dict
+    _rooms: dict = dataclasses.field(default_factory=dict)
 
     def placed(self):
         """Where members are by now.
@@ -98,10 +99,17 @@ class Job:
             # A host of several nodes has its members but once.
             found.append(fabric.Host(
                 self.path(host_state.host),
-                self.estimate.room(host_state),
+                self._room(host_state),
                 placed.pop(host_state.host, 0)))
         return found + [fabric.Host(self.path(name), 0, members)
                         for name, members in placed.items()]
+
+    def _room(self, host_state):
+        # Nothing but a pick changes it during a request.
+        key = host_state, host_state.num_instances
+        if key not in self._rooms:
+            self._rooms[key] = self.estimate.room(host_state)
+        return self._rooms[key]
 
     def path(self, host):
         """The path of a host, empty where it has none that can be used."""
