@@ -87,6 +87,32 @@ What becomes of partitions of GPUs that lack NVLinks.
 The inventory marks a partition as degraded if Fabric Manager reports fewer
 NVLinks than the most that a GPU of it can have.
 """),
+    cfg.ListOpt(
+        'fabric_levels',
+        default=['block', 'leaf', 'clique'],
+        help="""
+Names of the levels of the fabric between hosts, coarsest first, at most 8.
+
+They are the values of the flavor extra spec ``ai_factory:fabric_locality``,
+and say what the names in ``ai_factory:fabric_path`` of an aggregate stand
+for: with the default, ``spine1/leaf3/rack7`` is the NVLink clique rack7
+below the leaf switch leaf3 of the spine block spine1. To change the list
+changes what the extra specs and paths that are in use mean.
+"""),
+    cfg.FloatOpt(
+        'fabric_locality_weight_multiplier',
+        default=1000.0,
+        help="""
+Multiplier of FabricLocalityWeigher, which prefers hosts near the other
+members of a job, and blocks of the fabric that the job fills.
+
+The weight halves from one place to the next, so that the default sets the
+best place 500 or more apart from the second, above what GPUTopologyWeigher
+can add with its default of 100. It is well below
+``[filter_scheduler]build_failure_weight_multiplier``. 0 switches the weigher
+off, a negative value spreads. An aggregate can override it with metadata of
+the same name.
+"""),
 ]
 
 

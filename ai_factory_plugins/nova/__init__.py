@@ -11,7 +11,7 @@
 # under the License.
 
 
-"""Nova: scheduling by GPU topology.
+"""Nova: scheduling by GPU topology and by the fabric between hosts.
 
 Nova loads filters and weighers by dotted path. The two callables here hand it
 whatever is registered under the project's own entry point groups::
@@ -19,8 +19,11 @@ whatever is registered under the project's own entry point groups::
     [filter_scheduler]
     available_filters = nova.scheduler.filters.all_filters
     available_filters = ai_factory_plugins.nova.all_filters
-    weight_classes = nova.scheduler.weights.all_weighers
-    weight_classes = ai_factory_plugins.nova.all_weighers
+    weight_classes =
+        nova.scheduler.weights.all_weighers,
+        ai_factory_plugins.nova.all_weighers
+
+``weight_classes`` is one list: of two lines, the last would be the only one.
 """
 
 import stevedore

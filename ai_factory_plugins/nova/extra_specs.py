@@ -20,8 +20,14 @@ extra spec of the namespace ``ai_factory`` that is not listed here.
 """
 
 from nova.api.validation.extra_specs import base
+import nova.conf
+from nova import exception
 
+from ai_factory_plugins.conf import nova as conf
+from ai_factory_plugins.topology import fabric
 from ai_factory_plugins.topology import policy
+
+CONF = nova.conf.CONF
 
 
 def register():
@@ -48,4 +54,31 @@ def register():
                 'below the same PCIe switch as one of its GPUs.'),
             value={'type': str, 'enum': list(policy.POLICIES),
                    'description': 'The policy.'}),
+        _FabricLevel(
+            name=fabric.LOCALITY,
+            description=(
+                'The level of the fabric between hosts whose blocks keep the '
+                'members of a job together.'),
+            value={'type': str, 'description': 'One of '
+                   '``[ai_factory]fabric_levels``.'}),
+        base.ExtraSpecValidator(
+            name=fabric.LOCALITY_POLICY,
+            description=(
+                f'Whether {fabric.LOCALITY} is a condition (the default) or '
+                'a preference.'),
+            value={'type': str, 'enum': list(fabric.POLICIES),
+                   'description': 'The policy.'}),
     ]
+
+
+class _FabricLevel(base.ExtraSpecValidator):
+    """A level of the fabric; which there are is configuration."""
+
+    def validate(self, name, value):
+        # Validators are registered before nova-api has read its nova.conf.
+        conf.register_opts(CONF)
+        levels = CONF.ai_factory.fabric_levels
+        if value not in levels:
+            raise exception.ValidationError(
+                f"Validation failed; '{value}' is not one of: "
+                f"{', '.join(levels)}.")

@@ -43,15 +43,16 @@ def _filters(scheduler):
     options = {
         'pci_in_placement': True,
         'available_filters': ['nova.scheduler.filters.all_filters'],
-        'weight_classes': ['nova.scheduler.weights.all_weighers'],
+        'weight_classes': 'nova.scheduler.weights.all_weighers',
         'enabled_filters': ','.join([*STOCK_FILTERS, *LAST_FILTERS])}
     if scheduler == 'ai-factory':
         options['available_filters'].append(
             'ai_factory_plugins.nova.all_filters')
-        options['weight_classes'].append(
-            'ai_factory_plugins.nova.all_weighers')
+        # Unlike available_filters, it is one list, not an option given often.
+        options['weight_classes'] += ',ai_factory_plugins.nova.all_weighers'
         options['enabled_filters'] = ','.join(
-            [*STOCK_FILTERS, 'GPUTopologyFilter', *LAST_FILTERS])
+            [*STOCK_FILTERS, 'GPUTopologyFilter', *LAST_FILTERS,
+             'FabricLocalityFilter'])
     return options
 
 

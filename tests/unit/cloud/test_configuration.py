@@ -73,17 +73,21 @@ class NovaTest(testtools.TestCase):
     def options(self, cloud, name='nova'):
         return Options(cloud.layout.etc('nova') / f'{name}.conf')
 
-    def test_our_filter_comes_before_numa_and_pci(self):
+    def test_our_filters_stand_where_they_have_to(self):
         cloud = self.configure(scheduler='ai-factory')
         options = self.options(cloud)
         names = options['filter_scheduler']['enabled_filters'].split(',')
         self.assertEqual(
             ['GPUTopologyFilter', 'NUMATopologyFilter',
-             'PciPassthroughFilter'], names[-3:])
+             'PciPassthroughFilter', 'FabricLocalityFilter'], names[-4:])
         self.assertEqual(
             ['nova.scheduler.filters.all_filters',
              'ai_factory_plugins.nova.all_filters'],
             options.many('filter_scheduler', 'available_filters'))
+        self.assertEqual(
+            ['nova.scheduler.weights.all_weighers,'
+             'ai_factory_plugins.nova.all_weighers'],
+            options.many('filter_scheduler', 'weight_classes'))
 
     def test_stock_has_nothing_of_ours(self):
         text = (self.configure(scheduler='stock').layout.etc('nova')

@@ -12,19 +12,31 @@
 
 
 from nova.api.validation.extra_specs import validators
+import nova.conf
 from nova import exception
+from oslo_config import fixture as config_fixture
 import testtools
 
+from ai_factory_plugins.conf import nova as conf
+from ai_factory_plugins.topology import fabric
 from ai_factory_plugins.topology import policy
+
+CONF = nova.conf.CONF
 
 
 class ExtraSpecsTest(testtools.TestCase):
     """Through Nova's own registry, as nova-api sees the validators."""
 
+    def setUp(self):
+        super().setUp()
+        conf.register_opts(CONF)
+
     def test_what_the_scheduler_accepts_is_accepted(self):
         for name, values in ((policy.TOPOLOGY, policy.LEVELS),
                              (policy.TOPOLOGY_POLICY, policy.POLICIES),
-                             (policy.NIC_AFFINITY, policy.POLICIES)):
+                             (policy.NIC_AFFINITY, policy.POLICIES),
+                             (fabric.LOCALITY, ('block', 'leaf', 'clique')),
+                             (fabric.LOCALITY_POLICY, fabric.POLICIES)):
             for value in values:
                 validators.validate(name, value)
 
@@ -37,6 +49,15 @@ class ExtraSpecsTest(testtools.TestCase):
             exception.ValidationError, validators.validate,
             'ai_factory:gpu_topology_policy', 'Required')
         self.assertIn('required, preferred', str(error))
+
+    def test_levels_of_the_fabric_are_the_operators(self):
+        self.useFixture(config_fixture.Config(CONF)).config(
+            group='ai_factory', fabric_levels=['pod', 'rack'])
+        validators.validate('ai_factory:fabric_locality', 'rack')
+        error = self.assertRaises(
+            exception.ValidationError, validators.validate,
+            'ai_factory:fabric_locality', 'leaf')
+        self.assertIn('pod, rack', str(error))
 
     def test_a_wrong_name_is_refused(self):
         self.assertRaises(

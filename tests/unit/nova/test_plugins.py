@@ -19,6 +19,8 @@ from nova.scheduler import filters as nova_filters
 import testtools
 
 from ai_factory_plugins import nova as plugins
+from ai_factory_plugins.nova import fabric_filter
+from ai_factory_plugins.nova import fabric_weigher
 from ai_factory_plugins.nova import filters
 from ai_factory_plugins.nova import weighers
 
@@ -29,13 +31,14 @@ class EntryPointsTest(testtools.TestCase):
     def test_filters(self):
         handler = nova_filters.HostFilterHandler()
         self.assertEqual(
-            [filters.GPUTopologyFilter],
-            handler.get_matching_classes(
-                ['ai_factory_plugins.nova.all_filters']))
+            {fabric_filter.FabricLocalityFilter, filters.GPUTopologyFilter},
+            set(handler.get_matching_classes(
+                ['ai_factory_plugins.nova.all_filters'])))
 
     def test_weighers(self):
         self.assertEqual(
-            [weighers.GPUTopologyWeigher], plugins.all_weighers())
+            {fabric_weigher.FabricLocalityWeigher,
+             weighers.GPUTopologyWeigher}, set(plugins.all_weighers()))
 
     def test_a_plugin_that_does_not_load_is_an_error(self):
         """Rather no scheduler than one without its filter."""
