@@ -13,6 +13,7 @@
 
 """What placement says is free."""
 
+import collections
 from urllib import parse
 
 from keystoneauth1 import exceptions as ks_exc
@@ -38,6 +39,27 @@ def free_providers(client, resource_class, traits=(), global_request_id=None):
     :returns: frozenset of provider uuids
     :raises Unavailable: placement cannot be reached, or refuses the query
     """
+    return frozenset(
+        provider['uuid'] for provider in _providers(
+            client, resource_class, traits, global_request_id))
+
+
+def free_by_host(client, resource_class, traits=()):
+    """How many free devices of a resource class each host has.
+
+    :param client: see :func:`free_providers`
+    :param resource_class: name of the resource class; one device of it is one
+        provider, named ``<host>_<address>``
+    :param traits: names of traits that a provider must have
+    :returns: dict of host name to number of devices
+    :raises Unavailable: see :func:`free_providers`
+    """
+    return dict(collections.Counter(
+        provider['name'].rpartition('_')[0]
+        for provider in _providers(client, resource_class, traits)))
+
+
+def _providers(client, resource_class, traits, global_request_id=None):
     query = [('resources', f'{resource_class}:1')]
     if traits:
         query.append(('required', ','.join(sorted(traits))))
@@ -50,8 +72,9 @@ def free_providers(client, resource_class, traits=(), global_request_id=None):
     if response.status_code != 200:
         raise Unavailable(f'{response.status_code} {response.text:.200}')
     try:
-        return frozenset(
-            provider['uuid']
-            for provider in response.json()['resource_providers'])
+        found = response.json()['resource_providers']
+        for provider in found:
+            provider['uuid'], provider['name']
     except (KeyError, TypeError, ValueError) as exc:
         raise Unavailable(f'not a list of providers: {exc!r}') from exc
+    return found

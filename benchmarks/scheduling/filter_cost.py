@@ -44,6 +44,8 @@ from placement.tests.functional.fixtures import placement as placement_fixture
 import requests
 
 from ai_factory_plugins.nova import filters
+from ai_factory_plugins.nova import moves
+from ai_factory_plugins.nova import run
 from tests.unit.nova import base
 
 RECOMMENDED = {
@@ -208,8 +210,10 @@ def main():
     try:
         client = Client(fixture.endpoint)
         populate(client, hosts)
+        # There is no Nova database here to look servers up in.
         with mock.patch.object(
-                filters.report, 'report_client_singleton', lambda: client):
+                run.report, 'report_client_singleton', lambda: client
+        ), mock.patch.object(moves, 'move_of', lambda spec_obj: None):
             for count in args.count:
                 measure(client, hosts, count, args.limit, args.repeat)
     finally:

@@ -84,7 +84,8 @@ class FakePlacement:
         if amount != '1':
             return Response(400, 'one device is one provider')
         return Response(200, {'resource_providers': [
-            {'uuid': provider} for provider in sorted(
+            {'uuid': provider, 'name': f'host_{provider}'}
+            for provider in sorted(
                 self.free.get(resource_class, ()))]})
 
 

@@ -15,8 +15,11 @@ import random
 
 import fixtures
 from keystoneauth1 import exceptions as ks_exc
+from nova import exception
+from nova import weights as nova_weights
 
 from ai_factory_plugins.nova import filters
+from ai_factory_plugins.nova import weighers
 from tests.unit.nova import base
 
 
@@ -294,3 +297,164 @@ class TwoAliasesTest(base.NovaTestCase):
         candidate = state.allocation_candidates[0]
         self.assertEqual([5, 6, 7, 8], host.modules_of(candidate))
         self.assertEqual(5, len(candidate['allocations']))
+
+
+class SparesTest(base.NovaTestCase):
+    """The same hosts once more, for when others are quicker."""
+
+    def setUp(self):
+        super().setUp()
+        self.conf.config(group='ai_factory', gpu_claim_attempts=4)
+
+    def run_filter(self, spec, *hosts):
+        by_name = {host.name: host for host in hosts}
+        self.states = filters.GPUTopologyFilter().filter_all(
+            [host.state(spec) for host in hosts], spec)
+        return [(state.host,
+                 by_name[state.host].modules_of(
+                     state.allocation_candidates[0]))
+                for state in self.states]
+
+    def test_every_set_of_the_last_host_is_offered(self):
+        host = self.host('hgx')
+        self.sync(host)
+        found = self.run_filter(base.request_spec(2), host)
+        self.assertEqual(
+            [('hgx', [1, 3]), ('hgx', [2, 4]), ('hgx', [5, 7]),
+             ('hgx', [6, 8])], sorted(found))
+        self.assertEqual(4, len(set(map(id, self.states))))
+
+    def test_hosts_take_turns_and_the_best_come_first(self):
+        hosts = [self.host('a'), self.host('b')]
+        hosts[0].use(1)
+        self.sync(*hosts)
+        found = self.run_filter(base.request_spec(2), *hosts)
+        self.assertEqual(['a', 'b', 'a', 'b'], [name for name, _ in found])
+        self.assertEqual(('a', [2, 4]), found[0])
+        self.assertEqual(4, len({(name, *gpus) for name, gpus in found}))
+
+    def test_no_more_than_there_are(self):
+        host = self.host('hgx')
+        self.sync(host)
+        self.assertEqual(
+            [('hgx', [1, 2, 3, 4, 5, 6, 7, 8])],
+            self.run_filter(base.request_spec(8), host))
+
+    def test_enough_hosts_are_offered_once(self):
+        hosts = [self.host(f'hgx{i}') for i in range(4)]
+        self.sync(*hosts)
+        self.assertEqual(
+            4, len(self.run_filter(base.request_spec(2), *hosts)))
+
+    def test_servers_created_together_see_each_host_once(self):
+        host = self.host('hgx')
+        self.sync(host)
+        spec = base.request_spec(2)
+        spec.num_instances = 2
+        self.assertEqual(1, len(self.run_filter(spec, host)))
+
+    def test_weigher_leaves_them_last(self):
+        hosts = [self.host('a'), self.host('b')]
+        hosts[0].use(1, 3)
+        self.sync(*hosts)
+        spec = base.request_spec(1)
+        names = [name for name, _ in self.run_filter(spec, *hosts)]
+        weights = weighers.GPUTopologyWeigher().weigh_objects(
+            [nova_weights.WeighedObject(state, 0.0)
+             for state in self.states], spec)
+        self.assertEqual(['a', 'b', 'a', 'b'], names)
+        self.assertEqual(max(weights), weights[0])
+        self.assertLess(weights[1], weights[2])
+
+
+class DegradedTest(base.NovaTestCase):
+
+    def find(self, count, choice, policy='required'):
+        self.conf.config(group='ai_factory', gpu_degraded_partitions=choice)
+        host = self.host('hgx', 'hgx-h100-degraded')
+        self.sync(host)
+        spec = base.request_spec(count, policy=policy)
+        return [host.modules_of(state.allocation_candidates[0])
+                for state in filters.GPUTopologyFilter().filter_all(
+                    [host.state(spec)], spec)]
+
+    def test_last(self):
+        self.assertEqual([list(range(1, 9))], self.find(8, 'last'))
+        for _ in range(20):
+            self.assertEqual([[5, 6, 7, 8]], self.find(4, 'last'))
+
+    def test_refused(self):
+        self.assertEqual([], self.find(8, 'refuse'))
+        self.assertIn('1 joined by partitions only that lack NVLinks: hgx',
+                      self.log.output)
+        for _ in range(20):
+            self.assertEqual([[5, 6, 7, 8]], self.find(4, 'refuse'))
+
+    def test_who_only_prefers_gets_them_at_the_end(self):
+        self.assertEqual(
+            [list(range(1, 9))], self.find(8, 'refuse', 'preferred'))
+
+
+class MovesTest(base.NovaTestCase):
+
+    def setUp(self):
+        super().setUp()
+        self.move = 'a cold migration or resize'
+        self.gpus = self.host('hgx')
+        self.sync(self.gpus)
+
+    def run_filter(self, **kwargs):
+        spec = base.request_spec(2, **kwargs)
+        return filters.GPUTopologyFilter().filter_all(
+            [self.gpus.state(spec)], spec)
+
+    def test_required(self):
+        error = self.assertRaises(exception.NoValidHost, self.run_filter)
+        self.assertIn('Shelve and unshelve', str(error))
+
+    def test_operator_allows_it(self):
+        self.conf.config(group='ai_factory', gpu_topology_allow_moves=True)
+        self.assertEqual(1, len(self.run_filter()))
+        self.assertIn('WARNING Allowed a cold migration', self.log.output)
+
+    def test_preferred(self):
+        self.assertEqual(1, len(self.run_filter(policy='preferred')))
+        self.assertIn('WARNING Allowed a cold migration', self.log.output)
+
+    def test_flavor_that_asks_for_nothing(self):
+        self.assertEqual(1, len(self.run_filter(topology=None)))
+        self.assertEqual('', self.log.output)
+
+
+class ExplanationTest(base.NovaTestCase):
+
+    def lines(self, shown):
+        self.conf.config(group='ai_factory', gpu_explained_hosts=shown)
+        hosts = [self.host(f'silent{i}', tags=False) for i in range(4)]
+        self.sync(*hosts)
+        spec = base.request_spec(2)
+        filters.GPUTopologyFilter().filter_all(
+            [host.state(spec) for host in hosts], spec)
+        return self.log.output
+
+    def test_some_hosts_are_named(self):
+        self.assertIn(
+            '(4 no topology tags: silent0, silent1, silent2, ...)',
+            self.lines(3))
+
+    def test_all_hosts_are_named(self):
+        self.assertIn(
+            '(4 no topology tags: silent0, silent1, silent2, silent3)',
+            self.lines(4))
+
+    def test_no_host_is_named(self):
+        self.assertIn('(4 no topology tags)', self.lines(0))
+
+    def test_full_host_is_not_taken_for_one_without_tags(self):
+        host = self.host('hgx')
+        self.sync(host)
+        spec = base.request_spec(2)
+        state = host.state(spec)
+        state.pci_stats.pools = []
+        filters.GPUTopologyFilter().filter_all([state], spec)
+        self.assertIn('1 fewer free devices than asked for', self.log.output)
