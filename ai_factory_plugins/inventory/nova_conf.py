@@ -17,6 +17,7 @@ import json
 
 from ai_factory_plugins.inventory import sysfs
 from ai_factory_plugins.topology import model
+from ai_factory_plugins.topology import traits
 from ai_factory_plugins.topology import wire
 
 
@@ -42,20 +43,25 @@ def alias_name(gpu):
 
 
 def device_specs(board):
-    """One ``device_spec`` a GPU, with its topology tag.
+    """One ``device_spec`` a GPU, with its topology as tag and as traits.
 
     :param board: a :class:`~ai_factory_plugins.topology.model.Board`
     :returns: list of dicts
     :raises ai_factory_plugins.topology.wire.WireError: a GPU has more
         memberships than the tag can carry
     """
-    return [{
-        'vendor_id': gpu.vendor_id,
-        'product_id': gpu.product_id,
-        'address': gpu.address,
-        'resource_class': resource_class(gpu),
-        wire.TAG_KEY: wire.encode(board.device(gpu.address)),
-    } for gpu in board.gpus]
+    found = []
+    for gpu in board.gpus:
+        device = board.device(gpu.address)
+        names = traits.encode(device)
+        found.append({
+            'vendor_id': gpu.vendor_id,
+            'product_id': gpu.product_id,
+            'address': gpu.address,
+            'resource_class': resource_class(gpu),
+            **({'traits': ','.join(names)} if names else {}),
+            wire.TAG_KEY: wire.encode(device)})
+    return found
 
 
 def aliases(board, sriov=frozenset()):
