@@ -86,16 +86,16 @@ def refuse_moves(spec_obj, asked):
     move = moves.move_of(spec_obj)
     if move is None:
         return
-    facts = {'server': spec_obj.instance_uuid, 'move': move,
-             'flavor': spec_obj.flavor.name}
+    facts = {'server': spec_obj.instance_uuid, 'move': move.name,
+             'flavor': spec_obj.flavor.name, 'instead': move.instead}
     if asked.required and not CONF.ai_factory.gpu_topology_allow_moves:
         LOG.info('Refused %(move)s of server %(server)s of flavor %(flavor)s: '
                  'Nova would give it other GPUs than those chosen here. '
-                 'Shelve and unshelve it instead.', facts)
+                 '%(instead)s', facts)
         raise exception.NoValidHost(reason=(
             'Servers with GPUs that have to be joined cannot be moved by '
-            f'{move}, since Nova would not keep to the GPUs that are. Shelve '
-            'and unshelve the server instead.'))
+            f'{move.name}, since Nova would not keep to the GPUs that are. '
+            f'{move.instead}'))
     LOG.warning('Allowed %(move)s of server %(server)s of flavor %(flavor)s: '
                 'Nova need not give it the GPUs chosen here, and can leave '
                 'others claimed. Run "ai-factory-status servers" afterwards.',

@@ -33,7 +33,7 @@ class MovesTest(base.NovaTestCase):
         self._wait_for_action_fail_completion(
             server, action, 'cold_migrate')
         # The conductor puts another message into the server's events.
-        self.assertIn('Shelve and unshelve it instead.',
+        self.assertIn('Shelve and unshelve the server instead.',
                       self.stdlog.logger.output)
         self._wait_for_server_parameter(
             server, {'status': 'ACTIVE', 'OS-EXT-STS:task_state': None})
@@ -82,6 +82,16 @@ class MovesTest(base.NovaTestCase):
         self._confirm_resize(server)
         self._run_periodics()
         self.assertEqual([claim], self.claimed(server))
+
+        # From now on Nova does not even keep to them when it unshelves, which
+        # is refused once the operator allows no moves any more.
+        self.flags(gpu_topology_allow_moves=False, group='ai_factory')
+        self._shelve_server(server)
+        self.api.post_server_action(server['id'], {'unshelve': None})
+        self._wait_for_action_fail_completion(
+            server, 'unshelve', 'schedule_instances')
+        self.assertIn('Refused unshelving after an earlier move',
+                      self.stdlog.logger.output)
 
     def test_who_only_prefers_a_topology_may_move(self):
         server = self.start(**{

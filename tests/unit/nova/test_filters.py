@@ -15,10 +15,12 @@ import random
 
 import fixtures
 from keystoneauth1 import exceptions as ks_exc
+from nova.compute import task_states
 from nova import exception
 from nova import weights as nova_weights
 
 from ai_factory_plugins.nova import filters
+from ai_factory_plugins.nova import moves
 from ai_factory_plugins.nova import weighers
 from tests.unit.nova import base
 
@@ -399,7 +401,7 @@ class MovesTest(base.NovaTestCase):
 
     def setUp(self):
         super().setUp()
-        self.move = 'a cold migration or resize'
+        self.move = moves.MOVES[task_states.RESIZE_PREP]
         self.gpus = self.host('hgx')
         self.sync(self.gpus)
 
