@@ -15,6 +15,8 @@
 
 import time
 
+from openstack import exceptions
+
 from cloud import errors
 from cloud import gpus
 
@@ -40,15 +42,21 @@ class Tenant:
         :param extra_specs: further extra specs, without the prefix
             ``ai_factory:``
         :returns: the id of the flavor
+        :raises openstack.exceptions.BadRequestException: Nova refuses an
+            extra spec; there is no flavor then
         """
         found = self.compute.find_flavor(name)
         if found is None:
             found = self.compute.create_flavor(
                 name=name, ram=1024 * count, vcpus=count, disk=1)
-            self.compute.create_flavor_extra_specs(found, {
-                'pci_passthrough:alias': f'{alias}:{count}',
-                **{f'ai_factory:{key}': value
-                   for key, value in extra_specs.items()}})
+            try:
+                self.compute.create_flavor_extra_specs(found, {
+                    'pci_passthrough:alias': f'{alias}:{count}',
+                    **{f'ai_factory:{key}': value
+                       for key, value in extra_specs.items()}})
+            except exceptions.BadRequestException:
+                self.compute.delete_flavor(found)
+                raise
         return found.id
 
     def create(self, name, flavor, **options):

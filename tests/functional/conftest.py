@@ -38,7 +38,8 @@ def pytest_addoption(parser):
 def without_tags(lines):
     """``device_spec`` lines as an operator writes them who has no tool."""
     specs = [json.loads(line) for line in lines]
-    return [json.dumps({k: v for k, v in spec.items() if k != wire.TAG_KEY})
+    return [json.dumps({k: v for k, v in spec.items()
+                        if k not in (wire.TAG_KEY, 'traits')})
             for spec in specs]
 
 

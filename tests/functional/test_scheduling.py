@@ -72,7 +72,8 @@ def test_boards_are_filled_to_the_last_gpu(
     assert all(item.partition is not None for item in found)
     extra = boot_all(tenant, count)
     assert_refused(extra[0])
-    assert '0 of 1 hosts (1 no topology tags)' in scheduler_log.text
+    assert ('0 of 1 hosts (1 no topology tags: untagged-1)'
+            in scheduler_log.text)
     assert_nothing_leaked(cloud, servers)
 
 
@@ -190,12 +191,22 @@ def test_alias_that_does_not_exist(tenant):
     assert_joined(tenant, boot_all(tenant, 2))
 
 
-def test_typo_in_an_extra_spec(tenant, scheduler_log):
-    flavor = tenant.flavor('typo', SXM, 2, gpu_topology='nvlnk')
-    assert_refused(tenant.boot('typo', flavor))
-    assert ("ai_factory:gpu_topology='nvlnk' is not one of nvlink, pcie, "
-            'numa, any') in scheduler_log.text
+@pytest.mark.parametrize('name, value, text', [
+    ('gpu_topology', 'nvlnk', 'is not one of: nvlink, pcie, numa, any'),
+    ('gpu_topology_policy', 'yes', 'is not one of: required, preferred'),
+    ('gpu_topolgy', 'nvlink', 'does not appear to be a valid extra spec')])
+def test_typo_in_an_extra_spec(tenant, name, value, text):
+    with pytest.raises(openstack.exceptions.BadRequestException, match=text):
+        tenant.flavor('typo', SXM, 2, **{name: value})
     assert_joined(tenant, boot_all(tenant, 2))
+
+
+def test_extra_specs_that_only_fail_together(tenant, scheduler_log):
+    """Nova looks at one extra spec at a time; the filter sees them all."""
+    flavor = tenant.flavor('alone', SXM, 2, gpu_topology_policy='required')
+    assert_refused(tenant.boot('alone', flavor))
+    assert ('ai_factory:gpu_topology_policy is set without '
+            'ai_factory:gpu_topology') in scheduler_log.text
 
 
 @pytest.fixture(scope='module')
