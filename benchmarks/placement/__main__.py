@@ -62,7 +62,8 @@ def parser():
                        help='lists of jobs for the exact optimum')
     found.add_argument('--out', type=pathlib.Path, help='JSON of the results')
     found.add_argument('--docs', type=pathlib.Path,
-                       help='where to write tables and pictures')
+                       help='source of the documentation, where tables and '
+                            'pictures go')
     return found
 
 
@@ -103,27 +104,31 @@ def run(args):
 
 
 def write_docs(directory, results, small):
-    """Write tables and pictures for the documentation."""
+    """Write tables and pictures into the source of the documentation."""
     # Needed for nothing else.
     from benchmarks.placement import plots
 
-    directory.mkdir(parents=True, exist_ok=True)
+    images = directory / 'images'
+    reference = directory / 'reference'
+    for path in (images, reference):
+        path.mkdir(parents=True, exist_ok=True)
     tables = [report.case_rst(case.title, accounts)
               for case, accounts in results]
     tables += [
         report.rst(f'{name}, share of the exact optimum',
                    *report.small_rows(cases)) for name, cases in small.items()]
-    (directory / 'placement-tables.rst').write_text('\n'.join(tables))
+    # No document of its own, so that Sphinx shall not take it for one.
+    (reference / 'placement-tables.inc').write_text('\n'.join(tables))
     labelled = [
         (f'{case.mix.name}\n'
          + ('fill' if case.load is None else f'{case.load:.0%}'), accounts)
         for case, accounts in results]
-    plots.refusals(directory / 'placement-refusals.svg', labelled)
-    plots.wrong(directory / 'placement-wrong.svg', labelled)
+    plots.refusals(images / 'placement-refusals.svg', labelled)
+    plots.wrong(images / 'placement-wrong.svg', labelled)
     last = [item for item in results if item[0].load is not None]
     if last:
         case, accounts = last[-1]
-        plots.course(directory / 'placement-course.svg', accounts, case.hosts)
+        plots.course(images / 'placement-course.svg', accounts, case.hosts)
 
 
 def main():

@@ -30,7 +30,7 @@ import math
 
 from benchmarks.placement import facts as board_facts
 
-MAX_STATES = 50000
+MAX_STATES = 20000
 FREE = -1.0
 
 

@@ -13,6 +13,8 @@
 
 """Pictures of a study, as SVG."""
 
+import pathlib
+
 import matplotlib
 from matplotlib import pyplot
 
@@ -96,3 +98,8 @@ def _save(figure, axes, path):
     figure.tight_layout(rect=(0, 0, 1, 0.92))
     figure.savefig(path, metadata={'Date': None})
     pyplot.close(figure)
+    lines = pathlib.Path(__file__).read_text().splitlines()[:11]
+    licence = '\n'.join([*(line[2:] for line in lines), ''])
+    head, _, body = path.read_text().partition('\n')
+    body = '\n'.join(line.rstrip() for line in body.splitlines())
+    path.write_text(f'{head}\n<!--\n{licence}-->\n{body}\n')

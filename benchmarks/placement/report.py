@@ -16,7 +16,7 @@
 import json
 
 SIZES = (1, 2, 4, 8)
-_COLUMNS = ('policy', 'jobs', 'wrong', 'avoidable',
+_COLUMNS = ('policy', 'wrong', 'avoidable',
             *(f'refused {size}' for size in SIZES), 'valid use', 'whole',
             'fragments', 'NUMA 2', 'NUMA 4', 'first refusal', 'CPU')
 
@@ -29,7 +29,7 @@ def row(account):
 
     first, ratio = account.first_refusal, account.cpu_ratio
     return (
-        account.policy, str(account.asked.total()),
+        account.policy,
         f'{account.rate(account.wrong):.1%}',
         f'{account.rate(account.avoidable):.1%}',
         *(f'{account.rate(account.refused, size):.1%}' for size in SIZES),
@@ -42,10 +42,10 @@ def row(account):
 def small_rows(small):
     """Columns and lines of the comparison with the optimum."""
     columns = ('policy', *(
-        f'{case["case"]}: {what}' for case in small
-        for what in ('jobs', 'GPUs')))
+        f'{case["case"]}, {case["lists"]} lists: {what}'
+        for case in small for what in ('jobs', 'GPUs')))
     rows = [(name, *(
-        f'{done / best:.1%}' for case in small
+        f'{done / max(best, 1):.1%}' for case in small
         for done, best in zip(case['policies'][name], case['optimum'])))
         for name in small[0]['policies']]
     return columns, rows
@@ -60,9 +60,17 @@ def text(columns, rows):
         for line in (columns, *rows))
 
 
+def heading(title, accounts):
+    """A case and its jobs after the fill, or in it, by GPUs asked for."""
+    asked = accounts[0].asked
+    jobs = ', '.join(f'{asked[size]} x {size}' for size in SIZES)
+    return f'{title}; jobs: {jobs}'
+
+
 def case_text(title, accounts):
     """What is printed for one case."""
-    return f'{title}\n{text(_COLUMNS, [row(a) for a in accounts])}\n'
+    table = text(_COLUMNS, [row(account) for account in accounts])
+    return f'{heading(title, accounts)}\n{table}\n'
 
 
 def rst(title, columns, rows):
@@ -76,7 +84,8 @@ def rst(title, columns, rows):
 
 def case_rst(title, accounts):
     """The table of one case for a document."""
-    return rst(title, _COLUMNS, [row(a) for a in accounts])
+    return rst(heading(title, accounts), _COLUMNS,
+               [row(account) for account in accounts])
 
 
 def as_json(parameters, results, small):

@@ -201,8 +201,10 @@ class Simulation:
         facts = self.facts
         self._free += host.free.bit_count() - before.bit_count()
         self._whole += (host.free == facts.whole) - (before == facts.whole)
-        self._fragments += (facts.fragments(self._shares, host.free)
-                            - facts.fragments(self._shares, before))
+        # Sums of shares are not exact, and must not fall below nothing.
+        self._fragments = max(0.0, (
+            self._fragments + facts.fragments(self._shares, host.free)
+            - facts.fragments(self._shares, before)))
 
     def _finish(self):
         account = self.account

@@ -23,7 +23,7 @@ from benchmarks.placement import simulation
 # GPUs that a fill asks for, as a share of those that there are.
 FILL = 1.2
 # What an exhaustive search can take: (hosts, jobs after the fill).
-SMALL_CHURN = (1, 12)
+SMALL_CHURN = (1, 8)
 SMALL_FILLS = (1, 2, 4)
 # Ends of small cases, in mean lifetimes.
 STEP = 0.5
@@ -78,9 +78,10 @@ def small_cases(facts, mix, seeds):
     :param facts: a :class:`~benchmarks.placement.facts.Facts`
     :param mix: a :class:`~benchmarks.placement.mixes.Mix`
     :param seeds: seeds, one list of jobs for each
-    :returns: list of dicts of ``case``, ``lists`` (how many lists of jobs),
-        ``optimum`` and ``policies``: the jobs and GPUs on valid sets, as sums
-        over the lists
+    :returns: list of dicts of ``case``, ``lists`` (how many lists of jobs
+        were not too large to search),
+        ``optimum`` and ``policies``: the jobs and GPUs on valid sets, as
+        sums over the lists
     """
     shapes = [('churn', *SMALL_CHURN),
               *(('fill', hosts, 0) for hosts in SMALL_FILLS)]
@@ -90,6 +91,7 @@ def small_cases(facts, mix, seeds):
 def _small(facts, mix, seeds, phase, hosts, count):
     gpus = hosts * facts.count
     best = [0, 0]
+    lists = 0
     done = {name: [0, 0] for name in policies.POLICIES}
     for seed in seeds:
         if phase == 'fill':
@@ -100,13 +102,17 @@ def _small(facts, mix, seeds, phase, hosts, count):
         else:
             known = stream = optimum.rounded(
                 mixes.churn(mix, gpus, 0.95, count, seed), STEP)
-        _add(best, optimum.Optimum(facts, hosts).search(known))
+        try:
+            _add(best, optimum.Optimum(facts, hosts).search(known))
+        except optimum.TooLarge:
+            continue
+        lists += 1
         for name, sums in done.items():
             _add(sums, _served(facts, hosts, mix, seed, name, stream,
                                phase == 'churn'))
     return {'case': f'{phase}, {hosts} hosts' if hosts > 1
             else f'{phase}, 1 host',
-            'lists': len(seeds), 'optimum': best, 'policies': done}
+            'lists': lists, 'optimum': best, 'policies': done}
 
 
 def _served(facts, hosts, mix, seed, name, stream, depart):
