@@ -30,7 +30,7 @@ import math
 
 from benchmarks.placement import facts as board_facts
 
-MAX_STATES = 20000
+MAX_STATES = 3000
 FREE = -1.0
 
 

@@ -66,7 +66,8 @@ def _bars(path, results, value, label):
                  [value(accounts[i]) for _, accounts in results],
                  width, label=name, color=colour, hatch=hatch,
                  edgecolor='white', linewidth=0.4)
-    axes.set_xticks(range(len(results)), [title for title, _ in results])
+    axes.set_xticks(range(len(results)), [title for title, _ in results],
+                    fontsize=7)
     axes.set_ylabel(label)
     _save(figure, axes, path)
 
@@ -81,8 +82,10 @@ def course(path, accounts, hosts):
     figure, axes = pyplot.subplots(figsize=(7.2, 3.0))
     for account in accounts:
         colour, dashes, _ = _STYLES[account.policy]
-        axes.plot([point[0] for point in account.course],
-                  [100 * point[1] / hosts for point in account.course],
+        # The fill takes no time.
+        points = [point for point in account.course if point[0]]
+        axes.plot([point[0] for point in points],
+                  [100 * point[1] / hosts for point in points],
                   dashes, color=colour, label=account.policy, linewidth=1.2)
     axes.set_xlabel('time, mean lifetimes of a server')
     axes.set_ylabel('wholly free boards, % of hosts')

@@ -17,8 +17,7 @@
 free devices in the order of its providers, which for one host is that of PCI
 addresses, but it collects them in a set and returns the set as a list. What
 stands first for a host is therefore any of its sets (seen in placement 16
-with breadth-first generation of 1,000 candidates, and with depth-first
-generation alike). Two orders are modelled:
+with breadth-first generation of 1,000 candidates). Two orders are modelled:
 
 ``any``
     a set drawn from all free GPUs of the host, as placement has it;

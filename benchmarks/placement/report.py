@@ -41,13 +41,14 @@ def row(account):
 
 def small_rows(small):
     """Columns and lines of the comparison with the optimum."""
+    small = [case for case in small if case['lists']]
     columns = ('policy', *(
         f'{case["case"]}, {case["lists"]} lists: {what}'
         for case in small for what in ('jobs', 'GPUs')))
     rows = [(name, *(
-        f'{done / max(best, 1):.1%}' for case in small
+        f'{done / best:.1%}' for case in small
         for done, best in zip(case['policies'][name], case['optimum'])))
-        for name in small[0]['policies']]
+        for name in (small[0]['policies'] if small else ())]
     return columns, rows
 
 
