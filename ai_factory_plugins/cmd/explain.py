@@ -62,9 +62,11 @@ def explained(args):
     :returns: an :class:`~ai_factory_plugins.nova.explain.Explanation`
     """
     files = [f'--config-file={path}' for path in args.config_file]
-    config.parse_args(['ai-factory-explain', *files], init_rpc=False)
+    config.parse_args(['ai-factory-explain', *files])
     conf.register_opts(CONF)
     logging.setup(CONF, 'ai-factory-explain')
+    # What the plugins tell the operator of a scheduler is not asked for here.
+    logging.getLogger(None).logger.setLevel('WARNING')
     objects.register_all()
     context = nova_context.RequestContext(
         user_id='ai-factory-explain', is_admin=True,

@@ -63,9 +63,11 @@ def main(argv=None):
 
 def _configure(args):
     files = [f'--config-file={path}' for path in args.config_file]
-    config.parse_args(['ai-factory-status', *files], init_rpc=False)
+    config.parse_args(['ai-factory-status', *files])
     conf.register_opts(CONF)
     logging.setup(CONF, 'ai-factory-status')
+    # What the plugins tell the operator of a scheduler is not asked for here.
+    logging.getLogger(None).logger.setLevel('WARNING')
     objects.register_all()
 
 

@@ -32,10 +32,13 @@ class GPUTopologyWeigher(weights.BaseHostWeigher):
 
     Hosts are compared by the devices of their first allocation candidate,
     which is the one that the scheduler claims. The best is the host that
-    joins them as tightly as the flavor asks, where they break the fewest and
-    smallest larger sets, that joins them most tightly, and that has the
-    fewest GPUs left; the weight is the host's place in this order. Requests
-    without ``ai_factory:gpu_topology`` weigh nothing.
+    joins them as tightly as the flavor asks, then the one with the fewest free
+    GPUs and the least damage, counted together: a free GPU counts as two, and
+    a set of joined GPUs that is whole no more as many as it has GPUs. So a
+    server of one GPU breaks a pair on a board that is nearly full rather than
+    keep a board from becoming free that is nearly empty. The weight is the
+    host's place in this order. Requests without ``ai_factory:gpu_topology``
+    weigh nothing.
     """
 
     def __init__(self):
@@ -87,7 +90,8 @@ def _cost(host_state, asked, requests):
         except (hosts.NoTopology, selection.InconsistentTopology, KeyError):
             return None
         total.append((
-            max(cost.level - asked.level, 0), cost.degraded, cost.nvlink,
-            cost.level, cost.numa_span, cost.pcie, cost.numa,
-            len(pool.devices)))
+            max(cost.level - asked.level, 0), cost.degraded,
+            2 * len(pool.devices) + sum(
+                size * times for size, times in cost.nvlink),
+            cost.nvlink, cost.level, cost.numa_span, cost.pcie, cost.numa))
     return tuple(total)

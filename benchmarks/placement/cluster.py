@@ -57,7 +57,8 @@ class FreeProviders:
 
     def get(self, url, version=None, global_request_id=None):
         return base.Response(200, {'resource_providers': [
-            {'uuid': provider} for provider in self.uuids]})
+            {'uuid': provider, 'name': provider}
+            for provider in self.uuids]})
 
 
 class Host:

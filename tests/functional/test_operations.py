@@ -36,7 +36,8 @@ def run(cloud, command, *arguments, placement=True):
         [sys.executable, '-W', 'ignore', '-m',
          f'ai_factory_plugins.cmd.{command}', *options, *arguments],
         capture_output=True, text=True, timeout=120)
-    return done.returncode, done.stdout + done.stderr
+    # What a log line has to say does not belong to the answer.
+    return done.returncode, done.stdout or done.stderr
 
 
 def wait_for(condition):
