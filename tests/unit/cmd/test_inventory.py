@@ -13,6 +13,7 @@
 
 import contextlib
 import io
+import json
 import os
 import pathlib
 import subprocess
@@ -24,6 +25,8 @@ from unittest import mock
 from ai_factory_plugins.cmd import inventory
 from ai_factory_plugins.inventory import files
 from ai_factory_plugins.testing import boards
+from ai_factory_plugins.topology import traits
+from ai_factory_plugins.topology import wire
 
 
 class InventoryTest(unittest.TestCase):
@@ -51,6 +54,42 @@ class InventoryTest(unittest.TestCase):
             status, out, err = self.run_command(*self.files, '-f', name)
             self.assertEqual((0, ''), (status, err))
             self.assertIn(text, out)
+
+    def specs(self, *arguments):
+        status, out, err = self.run_command(
+            *self.files, '-f', 'nova', *arguments)
+        self.assertEqual((0, ''), (status, err))
+        return [json.loads(line.partition(' = ')[2])
+                for line in out.splitlines()
+                if line.startswith('device_spec')]
+
+    def test_a_device_spec_tells_placement_what_the_tag_tells(self):
+        spec = self.specs()[0]
+        self.assertEqual(
+            wire.decode(spec['ai_factory_gpu'], 'gpu').partitions,
+            traits.decode(spec['traits'].split(','), 'gpu').partitions)
+
+    def test_nics_below_the_switches_of_gpus(self):
+        specs = self.specs('--nics', '15B3:1021')
+        switches = {wire.decode(spec['ai_factory_gpu'], 'gpu').switches
+                    for spec in specs if 'ai_factory_gpu' in spec}
+        nics = [spec for spec in specs if 'ai_factory_nic' in spec]
+        self.assertEqual(8, len(nics))
+        self.assertEqual(switches, {
+            wire.decode(nic['ai_factory_nic'], 'nic').switches
+            for nic in nics})
+        self.assertEqual({'CUSTOM_NIC_15B3_1021'},
+                         {nic['resource_class'] for nic in nics})
+
+    def test_nics_that_are_not_there(self):
+        # 10de:2330 are the GPUs themselves.
+        for ids in ('15b3:ffff', '10de:2330'):
+            status, out, err = self.run_command(
+                *self.files, '-f', 'nova', '--nics', ids)
+            self.assertEqual((1, ''), (status, out))
+            self.assertIn(f'{ids}: of 0 such NICs none is below', err)
+        with self.assertRaises(SystemExit):
+            self.run_command(*self.files, '-f', 'nova', '--nics', 'mlx5')
 
     def test_the_map_stands_in_for_the_driver(self):
         kept = str(self.root / 'map.json')

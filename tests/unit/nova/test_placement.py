@@ -33,6 +33,11 @@ class FreeProvidersTest(testtools.TestCase):
             [{'resources': 'CUSTOM_GPU:1', 'required': 'CUSTOM_A,CUSTOM_Z'}],
             self.client.queries)
 
+    def test_by_host(self):
+        self.client.free = {'CUSTOM_GPU': {'a', 'b', 'c'}}
+        self.assertEqual({'host': 3}, placement.free_by_host(
+            self.client, 'CUSTOM_GPU'))
+
     def test_no_usable_answer(self):
         for error in (
                 ks_exc.ConnectFailure('no route'),
