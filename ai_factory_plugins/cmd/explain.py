@@ -16,6 +16,7 @@
 import argparse
 import dataclasses
 import json
+import logging
 import sys
 
 import nova.conf
@@ -25,7 +26,6 @@ from nova import exception
 from nova import objects
 from oslo_config import cfg
 from oslo_db import exception as db_exc
-from oslo_log import log as logging
 
 from ai_factory_plugins.conf import nova as conf
 from ai_factory_plugins.nova import explain
@@ -64,9 +64,10 @@ def explained(args):
     files = [f'--config-file={path}' for path in args.config_file]
     config.parse_args(['ai-factory-explain', *files])
     conf.register_opts(CONF)
-    logging.setup(CONF, 'ai-factory-explain')
-    # What the plugins tell the operator of a scheduler is not asked for here.
-    logging.getLogger(None).logger.setLevel('WARNING')
+    # Not oslo.log: the scheduler's log is no place for what is said here.
+    logging.basicConfig(
+        stream=sys.stderr, level='WARNING',
+        format='%(levelname)s %(name)s: %(message)s')
     objects.register_all()
     context = nova_context.RequestContext(
         user_id='ai-factory-explain', is_admin=True,

@@ -16,6 +16,7 @@
 import argparse
 import dataclasses
 import json
+import logging
 import sys
 
 import nova.conf
@@ -26,7 +27,6 @@ from nova import objects
 from nova.scheduler.client import report
 from oslo_config import cfg
 from oslo_db import exception as db_exc
-from oslo_log import log as logging
 import prettytable
 
 from ai_factory_plugins.conf import nova as conf
@@ -65,9 +65,10 @@ def _configure(args):
     files = [f'--config-file={path}' for path in args.config_file]
     config.parse_args(['ai-factory-status', *files])
     conf.register_opts(CONF)
-    logging.setup(CONF, 'ai-factory-status')
-    # What the plugins tell the operator of a scheduler is not asked for here.
-    logging.getLogger(None).logger.setLevel('WARNING')
+    # Not oslo.log: the scheduler's log is no place for what is said here.
+    logging.basicConfig(
+        stream=sys.stderr, level='WARNING',
+        format='%(levelname)s %(name)s: %(message)s')
     objects.register_all()
 
 

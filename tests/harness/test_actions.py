@@ -12,6 +12,7 @@
 
 
 from nova import exception
+from nova.scheduler import utils
 from nova.tests import fixtures as nova_fixtures
 
 from tests.harness import base
@@ -150,3 +151,33 @@ class CellsTest(base.NovaTestCase):
                          {self.held(server).host for server in servers})
         for server in servers:
             self.assertHolds(server, 8)
+
+
+class RivalsTest(base.NovaTestCase):
+    """Another scheduler is quicker."""
+
+    def test_next_set_is_claimed(self):
+        self.host('hgx1')
+        claim = utils.claim_resources
+        lost = []
+
+        def lose_three(*args, **kwargs):
+            if len(lost) < 3:
+                lost.append(args[4])
+                return False
+            return claim(*args, **kwargs)
+
+        self.stub_out('nova.scheduler.utils.claim_resources', lose_three)
+        server = self.boot(self.flavor(2))
+        self.assertHolds(server, 2)
+        # Each try was for other GPUs.
+        self.assertEqual(3, len({
+            frozenset(claim['allocations']) for claim in lost}))
+
+    def test_all_sets_are_lost(self):
+        self.host('hgx1')
+        self.stub_out('nova.scheduler.utils.claim_resources',
+                      lambda *args, **kwargs: False)
+        server = self.boot(self.flavor(2), 'ERROR')
+        self.assertIn('No valid host', self.fault(server))
+        self.assertEqual([], self.claimed(server))

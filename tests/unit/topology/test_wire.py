@@ -89,7 +89,8 @@ class WireTest(unittest.TestCase):
                 'v1 partitions=1:2 degraded=3', 'v1 degraded=1',
                 'v1 partitions=1:2 degraded=1,1', 'v1 nvlink=:2',
                 'v1 nvlink=a/b:2', 'v1 switches=',
-                'v1 switches=a//b', 'v1 switches=a/a', 'v1 switches=a:b', 'v1 nvlink=a:2,a:2', 'v1 colour=red',
+                'v1 switches=a//b', 'v1 switches=a/a', 'v1 switches=a:b',
+                'v1 nvlink=a:2,a:2', 'v1 colour=red',
                 'v1 ' + 'x' * wire.MAX_LENGTH, None, 5, ['v1']):
             with self.subTest(text=text):
                 with self.assertRaises(wire.WireError) as caught:
