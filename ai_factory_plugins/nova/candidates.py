@@ -20,8 +20,6 @@ nothing but which of its devices serve which request group, so any of them
 serves as the template of those that placement did not offer.
 """
 
-import copy
-
 
 def devices(candidate, groups):
     """The providers that serve the given request groups.
@@ -48,7 +46,7 @@ def substitute(template, resource_class, replacements):
     :param replacements: dict of requester id to provider uuid
     :returns: an allocation candidate
     """
-    candidate = copy.deepcopy(template)
+    candidate = _copy(template)
     allocations = candidate['allocations']
     for group in replacements:
         _add(allocations, candidate['mappings'][group][0], resource_class, -1)
@@ -56,6 +54,18 @@ def substitute(template, resource_class, replacements):
         _add(allocations, provider, resource_class, 1)
         candidate['mappings'][group] = [provider]
     return candidate
+
+
+def _copy(candidate):
+    """A copy that shares nothing that :func:`substitute` changes."""
+    return {
+        **candidate,
+        'allocations': {
+            provider: {**allocation,
+                       'resources': dict(allocation['resources'])}
+            for provider, allocation in candidate['allocations'].items()},
+        'mappings': {group: list(providers) for group, providers
+                     in candidate['mappings'].items()}}
 
 
 def _add(allocations, provider, resource_class, amount):

@@ -26,6 +26,7 @@ from ai_factory_plugins.topology import model
 from ai_factory_plugins.topology import wire
 
 LOG = logging.getLogger(__name__)
+_POOLS = 'ai_factory_pools'
 
 
 class NoTopology(Exception):
@@ -49,6 +50,27 @@ def free_devices(host_state, request, providers=None):
     # In the order of addresses, hosts of one model look alike to the
     # selection, which then need not work it out again.
     return [device for _, device in sorted(found, key=lambda item: item[0])]
+
+
+def keep_pools(host_state, requests, pools):
+    """Keep what the filter found free for the weigher.
+
+    It is kept at the HostState, which Nova makes for one request and throws
+    away with it.
+
+    :param host_state: a nova HostState
+    :param requests: list of
+        :class:`~ai_factory_plugins.nova.request.DeviceRequest`
+    :param pools: a :class:`~ai_factory_plugins.topology.selection.FreePool`
+        for each of them
+    """
+    setattr(host_state, _POOLS, {
+        request.groups: pool for request, pool in zip(requests, pools)})
+
+
+def kept_pool(host_state, request):
+    """What :func:`keep_pools` kept for a request, or None."""
+    return getattr(host_state, _POOLS, {}).get(request.groups)
 
 
 def free_nics(host_state, request, providers=None):
@@ -87,9 +109,13 @@ def is_untagged(host_state, request):
     A host of which all devices are in use shows none, and says nothing.
     """
     pools = host_state.pci_stats.pools if host_state.pci_stats else []
-    matching = [pool for pool in pools if request.matches(pool)]
-    return bool(matching) and all(
-        wire.TAG_KEY not in pool for pool in matching)
+    found = False
+    for pool in pools:
+        if request.matches(pool):
+            if wire.TAG_KEY in pool:
+                return False
+            found = True
+    return found
 
 
 def gpu_requests(host_states, requests):

@@ -14,6 +14,7 @@
 """The GPUs that a server asks for, as the scheduler sees the request."""
 
 import dataclasses
+import functools
 
 from nova import objects
 from nova.pci import utils as pci_utils
@@ -48,7 +49,23 @@ class DeviceRequest:
 
     def matches(self, pool):
         """Whether a pool of PCI devices is of the kind asked for."""
-        return pci_utils.pci_device_prop_match(pool, self.specs)
+        # Nova's answer depends on nothing but what the specs name, and the
+        # pools of a cloud differ little in that.
+        names, known = self._known
+        key = tuple(pool.get(name) for name in names)
+        try:
+            return known[key]
+        except KeyError:
+            known[key] = pci_utils.pci_device_prop_match(pool, self.specs)
+            return known[key]
+        except TypeError:
+            # A list, as of a NIC's capabilities.
+            return pci_utils.pci_device_prop_match(pool, self.specs)
+
+    @functools.cached_property
+    def _known(self):
+        names = {name for spec in self.specs for name in spec}
+        return tuple(sorted(names)), {}
 
     def __str__(self):
         return f'{self.count} x {self.alias}'

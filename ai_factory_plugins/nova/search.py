@@ -93,6 +93,7 @@ class Search:
             return Outcome.STOCK, offers
         if None in pools:
             return Outcome.NO_TAGS, []
+        hosts.keep_pools(host_state, self.gpus, pools)
         nics = [hosts.free_nics(host_state, request, self._free(request))
                 for request in self.nics]
         found = self._found(pools, nics, usable)

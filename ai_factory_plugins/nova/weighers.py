@@ -84,7 +84,7 @@ def _cost(host_state, asked, requests):
         if keys is None:
             return None
         try:
-            pool = selection.FreePool(
+            pool = hosts.kept_pool(host_state, item) or selection.FreePool(
                 device for device, _ in hosts.free_devices(host_state, item))
             cost = pool.describe(keys).cost
         except (hosts.NoTopology, selection.InconsistentTopology, KeyError):
