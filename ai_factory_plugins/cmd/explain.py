@@ -16,21 +16,17 @@
 import argparse
 import dataclasses
 import json
-import logging
 import sys
 
-import nova.conf
-from nova import config
 from nova import context as nova_context
 from nova import exception
 from nova import objects
 from oslo_config import cfg
 from oslo_db import exception as db_exc
 
-from ai_factory_plugins.conf import nova as conf
+from ai_factory_plugins.cmd import common
 from ai_factory_plugins.nova import explain
 
-CONF = nova.conf.CONF
 MAX_HOSTS = 20
 
 
@@ -61,14 +57,7 @@ def explained(args):
     :param args: the parsed arguments
     :returns: an :class:`~ai_factory_plugins.nova.explain.Explanation`
     """
-    files = [f'--config-file={path}' for path in args.config_file]
-    config.parse_args(['ai-factory-explain', *files])
-    conf.register_opts(CONF)
-    # Not oslo.log: the scheduler's log is no place for what is said here.
-    logging.basicConfig(
-        stream=sys.stderr, level='WARNING',
-        format='%(levelname)s %(name)s: %(message)s')
-    objects.register_all()
+    common.configure('ai-factory-explain', args.config_file)
     context = nova_context.RequestContext(
         user_id='ai-factory-explain', is_admin=True,
         project_id=args.project or 'ai-factory-explain')
@@ -140,10 +129,7 @@ def _parser():
         help=f'name all hosts, not the first {MAX_HOSTS}')
     parser.add_argument(
         '-f', '--format', choices=('text', 'json'), default='text')
-    parser.add_argument(
-        '--config-file', metavar='FILE', action='append', default=[],
-        help='configuration of nova-scheduler (default: nova.conf, where '
-             'Nova looks for it)')
+    common.add_config_file(parser)
     return parser
 
 

@@ -16,27 +16,22 @@
 import argparse
 import dataclasses
 import json
-import logging
 import sys
 
-import nova.conf
-from nova import config
 from nova import context as nova_context
 from nova import exception
-from nova import objects
 from nova.scheduler.client import report
 from oslo_config import cfg
 from oslo_db import exception as db_exc
 import prettytable
 
-from ai_factory_plugins.conf import nova as conf
+from ai_factory_plugins.cmd import common
 from ai_factory_plugins.nova import audit
 from ai_factory_plugins.nova import checks
 from ai_factory_plugins.nova import inventory
 from ai_factory_plugins.nova import placement
 from ai_factory_plugins.topology import traits
 
-CONF = nova.conf.CONF
 # What a look into Nova or placement can end with.
 FAILURES = (db_exc.DBError, exception.NovaException, placement.Unavailable)
 
@@ -51,7 +46,7 @@ def main(argv=None):
     """
     args = _parser().parse_args(argv)
     try:
-        _configure(args)
+        common.configure('ai-factory-status', args.config_file)
         if args.command == 'upgrade':
             return int(checks.Checks(_facts(args)).check())
         return _servers(args)
@@ -59,17 +54,6 @@ def main(argv=None):
         print(f'ai-factory-status: {" ".join(str(exc).split())}',
               file=sys.stderr)
         return 255
-
-
-def _configure(args):
-    files = [f'--config-file={path}' for path in args.config_file]
-    config.parse_args(['ai-factory-status', *files])
-    conf.register_opts(CONF)
-    # Not oslo.log: the scheduler's log is no place for what is said here.
-    logging.basicConfig(
-        stream=sys.stderr, level='WARNING',
-        format='%(levelname)s %(name)s: %(message)s')
-    objects.register_all()
 
 
 def _facts(args):
@@ -131,10 +115,7 @@ def _parser():
         prog='ai-factory-status',
         description='Tell what is wrong with a cloud whose servers have GPUs '
                     'that are to be joined. Run it where nova-scheduler runs.')
-    parser.add_argument(
-        '--config-file', metavar='FILE', action='append', default=[],
-        help='configuration of nova-scheduler (default: nova.conf, where '
-             'Nova looks for it)')
+    common.add_config_file(parser)
     parser.add_argument(
         '--placement-config', metavar='FILE',
         default='/etc/placement/placement.conf',
