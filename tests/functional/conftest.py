@@ -16,6 +16,7 @@
 It is started beside a cloud that may be running for other purposes, on other
 ports, and stopped at the end. With ``--cloud DIR`` the tests use the cloud of
 that state directory instead, start it if it does not run, and leave it.
+``--seeds N`` makes the random test work longer.
 """
 
 import json
@@ -33,6 +34,14 @@ PORT_OFFSET = 100
 
 def pytest_addoption(parser):
     parser.addoption('--cloud', help='state directory of a cloud to use')
+    parser.addoption('--seeds', type=int, default=1,
+                     help='how much random work to do, in 100 operations')
+
+
+def pytest_generate_tests(metafunc):
+    if 'seed' in metafunc.fixturenames:
+        metafunc.parametrize(
+            'seed', range(1, metafunc.config.getoption('--seeds') + 1))
 
 
 def without_tags(lines):

@@ -17,15 +17,12 @@ import concurrent.futures
 import random
 import uuid
 
-import pytest
-
 from cloud import gpus
 from tests.functional import test_scheduling
 
 SIZES = {1: 5, 2: 4, 4: 2, 8: 1}
 
 
-@pytest.mark.parametrize('seed', [1, 2])
 def test_random_boots_and_deletes(cloud, tenant, seed):
     """100 operations a seed, up to four at once.
 
