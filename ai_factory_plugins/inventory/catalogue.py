@@ -24,7 +24,8 @@ from ai_factory_plugins.inventory import files
 
 _ID = re.compile(r'[0-9a-f]{4}:[0-9a-f]{4}')
 _MODEL = re.compile(r'[A-Z0-9][A-Z0-9_]{0,63}')
-_FIELDS = ('gpu_classes', 'ignored_vendors', 'gpus', 'nvswitches')
+_FIELDS = ('gpu_classes', 'ignored_vendors', 'vendors', 'gpus', 'nvswitches')
+_FLAGS = ('nvswitch', 'nvlink', 'mig')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,15 +35,19 @@ class Catalogue:
     :param gpu_classes: base class and subclass of GPUs, as hexadecimal text
     :param ignored_vendors: vendor ids whose display controllers are no GPUs
     :param gpus: dict of ``vendor:product`` to a dict with ``model``, where it
-        is known ``memory_gib``, and ``nvswitch: true`` for a GPU that comes
-        only on boards whose NVSwitches are no PCI devices
+        is known ``memory_gib``, and flags that are true: ``nvswitch`` for a
+        GPU that comes only on boards whose NVSwitches are no PCI devices,
+        ``nvlink`` for one that comes only on boards where NVLink joins them,
+        ``mig`` for one that can be cut into MIG instances
     :param nvswitches: the same for NVSwitches
+    :param vendors: names of vendors, by vendor id
     """
 
     gpu_classes: frozenset
     ignored_vendors: frozenset
     gpus: dict
     nvswitches: dict
+    vendors: dict
 
     def is_gpu(self, device):
         """Whether a PCI device is a GPU to hand out.
@@ -68,6 +73,10 @@ class Catalogue:
         entry = self.gpus.get(f'{vendor_id}:{product_id}')
         return entry['model'] if entry else None
 
+    def vendor(self, vendor_id):
+        """Name of a vendor, which is its id in upper case if unknown."""
+        return self.vendors.get(vendor_id) or vendor_id.upper()
+
 
 def load(override=None):
     """Read the catalogue that comes with the package.
@@ -89,7 +98,8 @@ def load(override=None):
     return Catalogue(
         gpu_classes=frozenset(facts['gpu_classes']),
         ignored_vendors=frozenset(facts['ignored_vendors']),
-        gpus=facts['gpus'], nvswitches=facts['nvswitches'])
+        gpus=facts['gpus'], nvswitches=facts['nvswitches'],
+        vendors=facts['vendors'])
 
 
 def _checked(text, source):
@@ -108,6 +118,13 @@ def _checked(text, source):
             raise errors.InventoryError(
                 f'{source}: {name} is not a list of four hexadecimal digits '
                 'in quotes')
+    vendors = facts.setdefault('vendors', {})
+    if not isinstance(vendors, dict) or not all(
+            isinstance(key, str) and re.fullmatch('[0-9a-f]{4}', key)
+            and isinstance(value, str) and _MODEL.fullmatch(value)
+            for key, value in vendors.items()):
+        raise errors.InventoryError(
+            f"{source}: vendors is not a mapping of 'vvvv' to UPPER_CASE")
     for name in ('gpus', 'nvswitches'):
         entries = facts.setdefault(name, {})
         if not isinstance(entries, dict):
@@ -121,12 +138,13 @@ def _check_entry(source, name, id_, entry):
     memory = entry.get('memory_gib', 1) if isinstance(entry, dict) else None
     if not (isinstance(id_, str) and _ID.fullmatch(id_)
             and isinstance(entry, dict)
-            and not set(entry) - {'model', 'memory_gib', 'nvswitch'}
-            and isinstance(entry.get('nvswitch', False), bool)
+            and not set(entry) - {'model', 'memory_gib', *_FLAGS}
+            and all(isinstance(entry.get(flag, False), bool)
+                    for flag in _FLAGS)
             and isinstance(entry.get('model'), str)
             and _MODEL.fullmatch(entry['model'])
             and type(memory) is int and 0 < memory < 100000):
         raise errors.InventoryError(
             f'{source}: {name}: {id_!r:.40}: {entry!r:.80} is not '
-            "'vvvv:dddd': {model: UPPER_CASE, memory_gib: NUMBER, "
-            'nvswitch: true or false}')
+            "'vvvv:dddd': {model: UPPER_CASE, memory_gib: NUMBER}, "
+            f'with {", ".join(_FLAGS)}: true or false where it applies')
