@@ -16,42 +16,10 @@ from testtools import matchers
 from ai_factory_plugins.baremetal import fields
 from ai_factory_plugins.baremetal import sources
 from ai_factory_plugins.inventory import catalogue
+from tests import devices as data
 
 CATALOGUE = catalogue.load()
-
-
-def in_band(product='2330', count=8, vendor='10de', class_code='030200',
-            first=0):
-    """PCI devices as ironic-python-agent lists them."""
-    return [{'vendor_id': vendor, 'product_id': product, 'class': class_code,
-             'revision': 'a1', 'bus': f'0000:{0x10 + first + i:02x}:00.0',
-             'numa_node_id': str(i * 2 // count)} for i in range(count)]
-
-
-def redfish(product='0x2330', count=8, vendor='0x10DE',
-            device_class='DisplayController'):
-    """PCI functions as Ironic makes them from a BMC's answer."""
-    return [{'vendor_id': vendor, 'product_id': product,
-             'class': device_class, 'revision': '0xA1'}
-            for _ in range(count)]
-
-
-def topology(count=8, **changes):
-    """What the collector in the ramdisk sends."""
-    return {'version': 1, 'truncated': False, 'nvml': None, 'devices': [
-        {'address': f'0000:{0x10 + i:02x}:00.0', 'vendor_id': '10de',
-         'product_id': '2330', 'class': '030200', 'numa_node': i % 2,
-         'switches': [], 'driver': None,
-         'link': {'speed': 32.0, 'width': 16, 'max_width': 16}}
-        for i in range(count)], **changes}
-
-
-NIC = {'vendor_id': '15b3', 'product_id': '1021', 'class': '020700',
-       'bus': '0000:05:00.0', 'numa_node_id': '-1'}
-BMC = {'vendor_id': '1a03', 'product_id': '2000', 'class': '030000',
-       'bus': '0000:06:00.0', 'numa_node_id': '-1'}
-NVSWITCH = {'vendor_id': '10de', 'product_id': '22a3', 'class': '068000',
-            'bus': '0000:07:00.0', 'numa_node_id': '-1'}
+NIC = data.NIC
 
 
 def read(plugin_data=None, inventory=None):
@@ -62,7 +30,7 @@ class TestRead(testtools.TestCase):
 
     def test_in_band(self):
         machine, complaints = read(
-            {'pci_devices': [NIC, BMC, NVSWITCH, *in_band()]})
+            {'pci_devices': [NIC, data.BMC, data.NVSWITCH, *data.in_band()]})
 
         self.assertEqual([], complaints)
         self.assertEqual('pci-devices', machine.source)
@@ -76,7 +44,7 @@ class TestRead(testtools.TestCase):
             {'vendor_id': '0x15B3', 'product_id': '0x1021',
              'class': 'NetworkController'},
             {'vendor_id': '0x10DE', 'product_id': '0x22A3',
-             'class': 'Bridge'}, *redfish()]})
+             'class': 'Bridge'}, *data.redfish()]})
 
         self.assertEqual([], complaints)
         self.assertEqual({'H100_SXM5_80GB': 8}, machine.kinds)
@@ -84,24 +52,24 @@ class TestRead(testtools.TestCase):
         self.assertFalse(machine.numa_balanced)
 
     def test_accelerators_are_gpus(self):
-        for devices in ({'plugin_data': {'pci_devices': in_band(
+        for told in ({'plugin_data': {'pci_devices': data.in_band(
                 '1060', vendor='1da3', class_code='120000')}},
-                {'inventory': {'pci_devices': redfish(
+                {'inventory': {'pci_devices': data.redfish(
                     '0x1060', vendor='0x1DA3',
                     device_class='ProcessingAccelerators')}}):
-            machine, _ = read(**devices)
+            machine, _ = read(**told)
             self.assertEqual({'GAUDI3': 8}, machine.kinds)
             self.assertFalse(machine.nvlink or machine.mig)
 
     def test_unknown_model(self):
-        machine, _ = read({'pci_devices': in_band('ffff', 2)})
+        machine, _ = read({'pci_devices': data.in_band('ffff', 2)})
 
         self.assertEqual({'10de:ffff': 2}, machine.kinds)
         self.assertIsNone(machine.gpus[0].model)
         self.assertFalse(machine.nvlink)
 
     def test_no_gpus_is_an_answer(self):
-        machine, complaints = read({'pci_devices': [NIC, BMC]})
+        machine, complaints = read({'pci_devices': [NIC, data.BMC]})
 
         self.assertEqual((), machine.gpus)
         self.assertEqual([], complaints)
@@ -111,28 +79,29 @@ class TestRead(testtools.TestCase):
         self.assertEqual((None, []), sources.read(CATALOGUE, None, None))
 
     def test_best_source_first(self):
-        machine, _ = read({'gpu_topology': topology(7),
-                           'pci_devices': in_band(count=8)},
-                          {'pci_devices': redfish(count=6)})
+        machine, _ = read({'gpu_topology': data.topology(7),
+                           'pci_devices': data.in_band(count=8)},
+                          {'pci_devices': data.redfish(count=6)})
         self.assertEqual('gpu-topology', machine.source)
         self.assertThat(machine.gpus, matchers.HasLength(7))
         self.assertEqual(16, machine.gpus[0].link_width)
 
     def test_malformed_source_gives_way_to_the_next(self):
         machine, complaints = read({
-            'gpu_topology': topology(truncated=True),
-            'pci_devices': in_band(count=8)})
+            'gpu_topology': data.topology(truncated=True),
+            'pci_devices': data.in_band(count=8)})
         self.assertEqual('pci-devices', machine.source)
         self.assertThat(complaints, matchers.HasLength(1))
         self.assertIn('could not read it all', complaints[0])
 
     def test_duplicates_count_once(self):
-        machine, _ = read({'pci_devices': in_band() + in_band()})
+        machine, _ = read({'pci_devices': data.in_band() + data.in_band()})
         self.assertThat(machine.gpus, matchers.HasLength(8))
 
     def test_short_address(self):
-        short = [{**device, 'bus': device['bus'][5:]} for device in in_band()]
-        machine, _ = read({'pci_devices': in_band() + short})
+        short = [{**device, 'bus': device['bus'][5:]}
+                 for device in data.in_band()]
+        machine, _ = read({'pci_devices': data.in_band() + short})
         self.assertThat(machine.gpus, matchers.HasLength(8))
 
     def test_nvml(self):
@@ -141,10 +110,10 @@ class TestRead(testtools.TestCase):
              'memory_mib': 183359, 'module_id': None,
              'nvlinks': {'active': 18 if i else 0, 'total': 18, 'peers': {}}}
             for i in range(8)]}
-        data = topology(nvml=nvml)
-        for device in data['devices']:
+        told = data.topology(nvml=nvml)
+        for device in told['devices']:
             device['product_id'] = 'ffff'
-        machine, complaints = read({'gpu_topology': data})
+        machine, complaints = read({'gpu_topology': told})
 
         self.assertEqual([], complaints)
         self.assertEqual({'NVIDIA_X1': 8}, machine.kinds)
@@ -166,19 +135,19 @@ class TestMalformed(testtools.TestCase):
             self.assertIn(text, complaints[0])
 
     def one_bad(self, **changes):
-        devices = in_band()
-        devices[3] = {**devices[3], **changes}
-        return devices
+        found = data.in_band()
+        found[3] = {**found[3], **changes}
+        return found
 
     def test_list(self):
         self.check(None, 'not one PCI device')
         self.check([], 'not one PCI device')
         self.check({'0': {}}, 'a dict and not a list')
         self.check('10de', 'a str and not a list')
-        self.check(in_band() + [None], 'nothing and not a mapping')
-        self.check(in_band() + [['10de']], 'a list and not a mapping')
+        self.check(data.in_band() + [None], 'nothing and not a mapping')
+        self.check(data.in_band() + [['10de']], 'a list and not a mapping')
         self.check([NIC] * 20000, '20000 entries, more than 4096')
-        self.check(redfish(count=65), 'more than 64 GPUs')
+        self.check(data.redfish(count=65), 'more than 64 GPUs')
 
     def test_fields_of_a_gpu(self):
         self.check(self.one_bad(vendor_id=None), 'without vendor or product')
@@ -205,7 +174,7 @@ class TestMalformed(testtools.TestCase):
             self.assertIn('entry 3', complaints[0])
 
     def test_what_is_no_gpu_may_be_odd(self):
-        machine, complaints = read({'pci_devices': in_band() + [
+        machine, complaints = read({'pci_devices': data.in_band() + [
             {**NIC, 'vendor_id': 'Mellanox'}, {**NIC, 'product_id': None},
             {**NIC, 'bus': 'slot 3', 'numa_node_id': 'x'},
             {'vendor_id': None, 'product_id': None, 'class': None}, {}]})
@@ -215,28 +184,29 @@ class TestMalformed(testtools.TestCase):
     def test_ids_of_redfish_in_band(self):
         machine, _ = read({'pci_devices': [
             {**device, 'vendor_id': '0x10DE', 'class': '0x030200'}
-            for device in in_band()]})
+            for device in data.in_band()]})
         self.assertEqual({'H100_SXM5_80GB': 8}, machine.kinds)
 
     def test_topology(self):
         for value, text in (
                 (None, 'not a mapping'), ([], 'not a mapping'),
                 ({}, 'version'),
-                (topology(version='1'), 'version'),
-                (topology(devices=None), 'not a list'),
-                (topology(nvml=[]), 'nvml is not a mapping'),
-                (topology(nvml={'gpus': {}}), 'not a list'),
-                (topology(nvml={'gpus': [{'nvlinks': 1}]}), 'nvlinks is not')):
+                (data.topology(version='1'), 'version'),
+                (data.topology(devices=None), 'not a list'),
+                (data.topology(nvml=[]), 'nvml is not a mapping'),
+                (data.topology(nvml={'gpus': {}}), 'not a list'),
+                (data.topology(nvml={'gpus': [{'nvlinks': 1}]}),
+                 'nvlinks is not')):
             machine, complaints = read({'gpu_topology': value})
             self.assertIsNone(machine)
             self.assertIn(text, complaints[0])
-        broken = topology()
+        broken = data.topology()
         broken['devices'][0]['link'] = 'x16'
         self.assertIn('link is not a mapping',
                       read({'gpu_topology': broken})[1][0])
 
     def test_topology_without_gpus(self):
-        machine, _ = read({'gpu_topology': topology(0)})
+        machine, _ = read({'gpu_topology': data.topology(0)})
         self.assertEqual((), machine.gpus)
 
 
@@ -260,7 +230,7 @@ class TestProcessors(testtools.TestCase):
         self.assertIsNone(self.with_processors(None, []))
 
     def test_fill_what_the_list_lacks(self):
-        machine, _ = read(inventory={'pci_devices': redfish('0x2901')})
+        machine, _ = read(inventory={'pci_devices': data.redfish('0x2901')})
         self.assertTrue(sources.needs_processors(machine))
         machine = self.with_processors(machine, self.processors())
         self.assertEqual({'B200': 8}, machine.kinds)
@@ -268,7 +238,7 @@ class TestProcessors(testtools.TestCase):
         self.assertFalse(sources.needs_processors(machine))
 
     def test_which_is_which_is_not_told(self):
-        machine, _ = read(inventory={'pci_devices': redfish('0x2901')})
+        machine, _ = read(inventory={'pci_devices': data.redfish('0x2901')})
         self.assertIs(machine, self.with_processors(
             machine, self.processors(7)))
         self.assertIs(machine, self.with_processors(
