@@ -189,9 +189,11 @@ def _class(catalogue, entry):
     try:
         code = int(fields.class_code(entry, 'class'), 16)
     except fields.MalformedError:
-        if not (name.isascii() and name.isalpha()):
+        # sushy's constant, or the word of the schema.
+        label = name.rpartition('.')[2].replace('_', '').lower()
+        if not (label.isascii() and label.isalpha()):
             raise
-        base = _REDFISH_CLASSES.get(name.lower())
+        base = _REDFISH_CLASSES.get(label)
         return (0, True) if base is None else (base << 16, False)
     return code, f'{code >> 8:04x}' not in catalogue.gpu_classes
 
