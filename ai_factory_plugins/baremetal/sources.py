@@ -53,6 +53,9 @@ class _Function:
     class_code: int = 0
 
 
+_UNKNOWN = _Function(None, None)
+
+
 def read(catalogue, inventory, plugin_data):
     """The GPUs of a machine.
 
@@ -143,11 +146,14 @@ def _pci_devices(catalogue, data, name):
 
 def _read(catalogue, data, name, address, numa_node, extra=None,
           nvlink=False):
-    gpus, others, seen = [], [], set()
+    gpus, others, seen, unknown = [], [], set(), 0
     for i, entry in enumerate(fields.entries(data, name, MAX_DEVICES)):
         try:
             function = _function(catalogue, entry)
             if function is None:
+                continue
+            if function is _UNKNOWN:
+                unknown += 1
                 continue
             if not catalogue.is_gpu(function):
                 others.append(function)
@@ -161,11 +167,18 @@ def _read(catalogue, data, name, address, numa_node, extra=None,
             gpus.append(gpu)
         if len(gpus) > MAX_GPUS:
             raise fields.MalformedError(f'more than {MAX_GPUS} GPUs')
+    # A BMC has such functions for empty slots; a ramdisk has none.
+    if unknown and (name != 'redfish' or unknown == len(data)):
+        raise fields.MalformedError(
+            f'{unknown} entries tell neither what they are nor their class')
     return _machine(catalogue, gpus, others, name, nvlink)
 
 
 def _function(catalogue, entry):
-    """What a PCI function is, or None if it can be no GPU."""
+    """What a PCI function is, or None if it can be no GPU.
+
+    :returns: a ``_Function``, :data:`_UNKNOWN` if nothing is told, or None
+    """
     class_code, harmless = _class(catalogue, entry)
     try:
         ids = [fields.pci_id(entry, field)
@@ -177,7 +190,7 @@ def _function(catalogue, entry):
     if None in ids:
         if class_code and not harmless:
             raise fields.MalformedError('a GPU without vendor or product id')
-        return None
+        return None if harmless else _UNKNOWN
     return _Function(*ids, class_code)
 
 

@@ -62,6 +62,16 @@ def read_pci_devices(root='/sys'):
     :raises InventoryError: there is no such tree, or a device in it cannot
         be understood
     """
+    return [read_pci_device(path) for path in pci_paths(root)]
+
+
+def pci_paths(root='/sys'):
+    """Where sysfs tells of each PCI device.
+
+    :param root: where sysfs is mounted, or a copy of it
+    :returns: list of :class:`pathlib.Path`, by address
+    :raises InventoryError: there is no such tree
+    """
     directory = pathlib.Path(root) / 'bus/pci/devices'
     try:
         names = sorted(os.listdir(directory))
@@ -71,8 +81,24 @@ def read_pci_devices(root='/sys'):
     if len(names) > MAX_DEVICES:
         raise errors.InventoryError(
             f'{directory}: {len(names)} devices, more than {MAX_DEVICES}')
-    return [_read(directory / name) for name in names
+    return [directory / name for name in names
             if _ADDRESS.fullmatch(name.lower())]
+
+
+def link(path):
+    """The PCIe link of a device, as it is and as the device could.
+
+    :param path: one of :func:`pci_paths`
+    :returns: dict of ``speed`` and ``max_speed`` in GT/s, ``width`` and
+        ``max_width`` in lanes, as far as the kernel tells them
+    """
+    found = {}
+    for name in ('speed', 'width'):
+        for prefix, file in (('', 'current_link_'), ('max_', 'max_link_')):
+            value = _leading_number(path / (file + name))
+            if value is not None:
+                found[prefix + name] = value if name == 'speed' else int(value)
+    return found
 
 
 def near(devices, others):
@@ -101,7 +127,13 @@ def switch_id(port):
     return port.replace(':', '.')
 
 
-def _read(path):
+def read_pci_device(path):
+    """One PCI device.
+
+    :param path: one of :func:`pci_paths`
+    :returns: a :class:`PciDevice`
+    :raises InventoryError: it cannot be read or understood
+    """
     numa_node = _number(path / 'numa_node', default=-1)
     driver = path / 'driver'
     return PciDevice(
@@ -126,6 +158,16 @@ def _switches(path):
     bridges = [part for part in path.resolve().parts[:-1]
                if _ADDRESS.fullmatch(part.lower())]
     return tuple(port.lower() for port in bridges[-2:0:-2])
+
+
+def _leading_number(path):
+    """The number that a file begins with, as in ``32.0 GT/s PCIe``."""
+    try:
+        text = path.read_text(errors='replace')
+    except OSError:
+        return None
+    found = re.match(r'([0-9]{1,4}(?:\.[0-9]{1,3})?)\b', text, re.ASCII)
+    return float(found[1]) if found else None
 
 
 def _number(path, highest=None, default=None):

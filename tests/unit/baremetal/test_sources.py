@@ -176,10 +176,19 @@ class TestMalformed(testtools.TestCase):
     def test_what_is_no_gpu_may_be_odd(self):
         machine, complaints = read({'pci_devices': data.in_band() + [
             {**NIC, 'vendor_id': 'Mellanox'}, {**NIC, 'product_id': None},
-            {**NIC, 'bus': 'slot 3', 'numa_node_id': 'x'},
-            {'vendor_id': None, 'product_id': None, 'class': None}, {}]})
+            {**NIC, 'bus': 'slot 3', 'numa_node_id': 'x'}]})
         self.assertEqual([], complaints)
         self.assertThat(machine.gpus, matchers.HasLength(8))
+
+    def test_nothing_known_of_a_device(self):
+        empty = dict.fromkeys(data.NIC)
+        for entry in ({}, empty, {**empty, 'vendor_id': '10de'}):
+            self.check([entry], 'neither what they are')
+            self.assertIsNone(read({'pci_devices': [NIC, entry]})[0])
+            machine, complaints = read(
+                inventory={'pci_devices': data.redfish() + [entry]})
+            self.assertEqual([], complaints)
+            self.assertThat(machine.gpus, matchers.HasLength(8))
 
     def test_ids_of_redfish_in_band(self):
         machine, _ = read({'pci_devices': [
