@@ -38,7 +38,7 @@ _AS_ROOT = ['--user=root'] if os.geteuid() == 0 else []
 _PATH = ':'.join([
     '/usr/lib/rabbitmq/bin', os.environ.get('PATH', ''), '/usr/sbin'])
 DATABASES = ('keystone', 'placement', 'glance', 'neutron', 'nova_api',
-             'nova_cell0', 'nova_cell1')
+             'nova_cell0', 'nova_cell1', 'ironic')
 
 
 def program(name):

@@ -61,7 +61,8 @@ def _down(cloud, connection):
              for item in connection.compute.services()}
     wanted = [('nova-scheduler', 'controller'),
               ('nova-conductor', 'controller'),
-              *(('nova-compute', name) for name in cloud.computes)]
+              *(('nova-compute', name)
+                for name in (*cloud.computes, services.nova.METAL))]
     return [item for item in wanted if known.get(item) != 'up']
 
 

@@ -45,3 +45,16 @@ BMC = {'vendor_id': '1a03', 'product_id': '2000', 'class': '030000',
        'bus': '0000:06:00.0', 'numa_node_id': '-1'}
 NVSWITCH = {'vendor_id': '10de', 'product_id': '22a3', 'class': '068000',
             'bus': '0000:07:00.0', 'numa_node_id': '-1'}
+
+
+def inventory(mac):
+    """What a ramdisk tells of a machine in general, at its least."""
+    return {
+        'interfaces': [{'name': 'eno1', 'mac_address': mac,
+                        'ipv4_address': '192.0.2.1', 'has_carrier': True}],
+        'cpu': {'count': 96, 'architecture': 'x86_64'},
+        'memory': {'physical_mb': 2 ** 21},
+        'disks': [{'name': '/dev/sda', 'size': 2 ** 40}],
+        'bmc_address': None,
+        'boot': {'current_boot_mode': 'uefi', 'pxe_interface': None},
+    }

@@ -84,6 +84,16 @@ class Flavor:
     disk_gb: int
     extra_specs: dict
 
+    @property
+    def traits(self):
+        """Names of the traits that it requires or forbids.
+
+        Placement has to know them, also one that no machine has: Nova finds
+        no host for a flavor with a trait that is not known.
+        """
+        return sorted(name.removeprefix('trait:') for name in self.extra_specs
+                      if name.startswith('trait:'))
+
 
 def flavors(nodes, prefix='CUSTOM_GPU', degraded='CUSTOM_GPU_DEGRADED'):
     """One flavor for each shape of machine, made of what was inspected.
@@ -94,12 +104,12 @@ def flavors(nodes, prefix='CUSTOM_GPU', degraded='CUSTOM_GPU_DEGRADED'):
     :param degraded: the trait of machines that are broken, which the flavors
         forbid, or None
     :returns: list of :class:`Flavor`, by name. Nodes without resource class
-        or GPUs have none
+        or GPUs have none, and a broken one is of no shape to ask for
     """
     found = {}
     for node in nodes:
         key = _shape(node, prefix)
-        if key is not None:
+        if key is not None and degraded not in node['traits']:
             found.setdefault(key, []).append(node.get('properties') or {})
     made = [_flavor(key, machines, prefix, degraded)
             for key, machines in found.items()]

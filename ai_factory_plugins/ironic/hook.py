@@ -37,12 +37,16 @@ class GPUInventoryHook(base.InspectionHook):
     """
 
     def __init__(self):
+        wrong = None
         try:
             self._settings = hook_settings.load(CONF)
         except hook_settings.SettingsError as exc:
+            wrong = str(exc)
+        if wrong is not None:
+            # Not while the exception is handled: oslo.log would repeat it.
             LOG.critical('The inspection hook gpu-inventory cannot run: %s',
-                         exc)
-            raise exception.InvalidParameterValue(str(exc)) from exc
+                         wrong)
+            raise exception.InvalidParameterValue(wrong)
         self._properties = weakref.WeakKeyDictionary()
 
     def preprocess(self, task, inventory, plugin_data):

@@ -28,9 +28,10 @@ its ports names in :data:`cloud.layout.PORTS`.
 """
 
 from cloud.services import glance
+from cloud.services import ironic
 from cloud.services import keystone
 from cloud.services import neutron
 from cloud.services import nova
 from cloud.services import placement
 
-MODULES = (keystone, placement, glance, neutron, nova)
+MODULES = (keystone, placement, glance, neutron, ironic, nova)

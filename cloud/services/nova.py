@@ -29,6 +29,8 @@ PACKAGES = ('nova',)
 STOCK_FILTERS = (
     'ComputeFilter', 'ComputeCapabilitiesFilter', 'ImagePropertiesFilter',
     'ServerGroupAntiAffinityFilter', 'ServerGroupAffinityFilter')
+#: The host whose nodes are Ironic's.
+METAL = 'bare-metal'
 # Nova does not enable these by default, but no cloud with GPUs is without.
 LAST_FILTERS = ('NUMATopologyFilter', 'PciPassthroughFilter')
 
@@ -75,6 +77,7 @@ def _common(cloud):
         'neutron': config.credentials(layout, 'nova'),
         'cinder': config.credentials(layout, 'nova'),
         'glance': config.credentials(layout, 'nova'),
+        'ironic': config.credentials(layout, 'nova'),
         'pci': {'alias': _aliases(cloud)},
         'filter_scheduler': _filters(cloud.scheduler),
         'scheduler': {'workers': 1, 'max_placement_results': 1000,
@@ -169,6 +172,20 @@ def configure(cloud):
             'ai_factory_boards': {
                 'sysfs_root': board_directory(cloud, name) / 'sys'},
         })
+    config.write(etc / f'{METAL}.conf', _metal(layout, common_options))
+
+
+def _metal(layout, common_options):
+    """The configuration of the compute for whole machines."""
+    state = layout.directory('nova', METAL)
+    return {
+        **common_options,
+        'DEFAULT': {
+            **common_options['DEFAULT'], 'host': METAL, 'state_path': state,
+            'compute_driver': 'ironic.IronicDriver',
+            # Machines come and go more often than in a data centre.
+            'update_resources_interval': 3},
+        'oslo_concurrency': {'lock_path': state / 'lock'}}
 
 
 def schema(cloud):
@@ -200,6 +217,12 @@ def services(cloud):
              '--config-file', str(etc / f'{name}.conf')],
             needs=('nova-conductor', *others),
             ready=_consumer(layout, f'compute.{name}'))
+    yield service.Service(
+        f'nova-compute-{METAL}',
+        [*common.script('nova-compute'), '--config-file',
+         str(etc / f'{METAL}.conf')],
+        needs=('nova-conductor', 'ironic', *others),
+        ready=_consumer(layout, f'compute.{METAL}'))
 
 
 def _consumer(layout, queue):

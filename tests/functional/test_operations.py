@@ -13,7 +13,10 @@
 
 """What operators have for the day after: moves, races, and the commands."""
 
+import contextlib
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +24,7 @@ import time
 import pytest
 
 from cloud import backing
+from cloud import process
 from cloud.tenant import SXM
 from tests.functional import test_scheduling as scheduling
 
@@ -110,11 +114,27 @@ def test_upgrade_check(cloud, tenant):
     assert '/etc/placement/placement.conf' in text
 
 
+@contextlib.contextmanager
+def held(cloud, host):
+    """A compute that does nothing meanwhile.
+
+    It would claim in placement what its servers have and have not claimed,
+    whenever it looks at its resources.
+    """
+    leader = process.group(cloud.layout, f'nova-compute-{host}')
+    os.killpg(leader, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(leader, signal.SIGCONT)
+
+
 @pytest.fixture
 def stolen(cloud, tenant):
     """A server, one of whose claims placement has for another GPU."""
     server, = scheduling.boot_all(tenant, 2)
-    with backing.connect(cloud.layout, 'placement') as connection:
+    with held(cloud, server.compute_host), backing.connect(
+            cloud.layout, 'placement') as connection:
         with connection.cursor() as cursor:
             cursor.execute(
                 'SELECT a.id, a.resource_provider_id FROM allocations a '

@@ -220,6 +220,18 @@ class TestFlavors(testtools.TestCase):
             'trait:CUSTOM_GPU_MODEL_H100_NVL': 'required',
             'trait:CUSTOM_GPU_COUNT_8': 'required',
             'trait:CUSTOM_GPU_DEGRADED': 'forbidden'}, eight.extra_specs)
+        self.assertEqual(
+            ['CUSTOM_GPU_COUNT_8', 'CUSTOM_GPU_DEGRADED',
+             'CUSTOM_GPU_MODEL_H100_NVL'], eight.traits)
+
+    def test_nobody_asks_for_a_broken_machine(self):
+        broken = self.node(7)
+        broken['traits'].append('CUSTOM_GPU_DEGRADED')
+        self.assertEqual(
+            ['bm.gpu.h100-nvl.x8'],
+            [flavor.name for flavor in shape.flavors([broken, self.node()])])
+        self.assertEqual(2, len(shape.flavors(
+            [broken, self.node()], degraded=None)))
 
     def test_names_differ_where_classes_do(self):
         found = shape.flavors([self.node(), self.node(resource_class='b-2')])
