@@ -24,7 +24,7 @@ BASE_PORT = 21000
 # Ports that a service takes; a second cloud is moved by --port-offset.
 PORTS = (
     'mariadb', 'epmd', 'rabbitmq', 'rabbitmq-dist', 'memcached', 'keystone',
-    'placement', 'glance', 'neutron', 'nova-api', 'ironic')
+    'placement', 'glance', 'neutron', 'nova-api', 'ironic', 'redfish')
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,45 +12,19 @@
 
 """Whole machines with GPUs: what an operator does with them in Ironic."""
 
-import dataclasses
-import hashlib
-import pathlib
-import shutil
 import subprocess
 import sys
 import time
 
 from ai_factory_plugins.baremetal import shape
-from ai_factory_plugins.testing import boards
 from cloud import errors
+from cloud import machines
 from cloud import process
+from cloud import services
 
 SECONDS = 120
 TRAITS_API = '1.6'
 CALLBACK = '/v1/continue_inspection'
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine:
-    """A machine that is not there.
-
-    :param board: name of its board, see
-        :mod:`ai_factory_plugins.testing.boards`, or None
-    :param redfish: whether its BMC, rather than a ramdisk, is asked what it
-        has
-    """
-
-    board: str | None
-    redfish: bool = False
-
-
-NO_GPUS = boards.BoardSpec('none', '', gpus=[], nics=[
-    {'address': '0000:18:00.0', 'id': '15b3:1021', 'numa_node': 0}])
-MACHINES = {
-    'metal-hgx-1': Machine('hgx-h100'),
-    'metal-pcie-1': Machine('pcie-bridge-pairs'),
-    'metal-mi300x-1': Machine('mi300x-8'),
-}
 
 
 class Operator:
@@ -66,33 +40,46 @@ class Operator:
         self.compute = connection.compute
         self.placement = connection.placement
 
-    def enrol(self, name, **fields):
+    def enrol(self, name, machine):
         """Make a machine known to Ironic, as one that can be managed.
 
-        :param fields: of the node, beside those that the machine needs
+        :param machine: a :class:`~cloud.machines.Machine`
         :returns: the node
         """
-        node = self.baremetal.find_node(name)
-        if node is not None:
-            self.remove(name)
+        fields = {'inspect_interface': 'agent'}
+        if machine.redfish:
+            fields = {f'{name}_interface': 'redfish'
+                      for name in ('inspect', 'management', 'power')}
+            fields['driver_info'] = {
+                'redfish_address': self.cloud.layout.url('redfish'),
+                'redfish_system_id':
+                    f'/redfish/v1/Systems/{machines.system(name)}',
+                # Ironic would look for an option of another driver.
+                'redfish_verify_ca': False}
         node = self.baremetal.create_node(
-            name=name, driver='fake-hardware',
-            **{'inspect_interface': 'agent', **fields})
-        self.baremetal.create_port(node_id=node.id, address=mac(name))
-        self.baremetal.set_node_provision_state(node, 'manage', wait=True)
+            name=name, driver='fake-hardware', **fields)
+        self.baremetal.create_port(node_id=node.id, address=machines.mac(name))
+        node = self._provision(node.id, 'manage', 'manageable')
         # A machine whose power state is not known takes no servers.
-        self.baremetal.set_node_power_state(node, 'power off', wait=True)
+        self.baremetal.set_node_power_state(node, 'power off')
+        self._until(
+            lambda: self.baremetal.get_node(node.id).power_state
+            == 'power off', f'{name} is not off')
         return self.baremetal.get_node(node.id)
 
     def inspect(self, name, machine, edit=lambda sysfs: None):
-        """Inspect a machine in band, as its ramdisk would do.
+        """Inspect a machine.
 
-        :param machine: a :class:`Machine`
+        :param machine: a :class:`~cloud.machines.Machine`
         :param edit: called with the machine's sysfs tree, to break it
         :returns: the node after it
         """
-        tree = sysfs(self.cloud, name, machine)
+        tree = machines.sysfs(self.cloud, name, machine)
         edit(tree)
+        if machine.redfish:
+            services.redfish.describe(self.cloud, name, tree)
+            self.cloud.restart('redfish')
+            return self._provision(name, 'inspect', 'manageable')
         return self.told(name, lambda: self._ramdisk(name, tree))
 
     def told(self, name, tell):
@@ -102,9 +89,7 @@ class Operator:
         :returns: the node after it
         :raises CloudError: the inspection failed; the message says why
         """
-        node = self.baremetal.set_node_provision_state(
-            self.baremetal.get_node(name), 'inspect')
-        self._wait(node, 'inspect wait')
+        node = self._provision(name, 'inspect', 'inspect wait')
         try:
             tell()
         except Exception:
@@ -117,13 +102,11 @@ class Operator:
 
         :returns: the node after it
         """
-        return self.baremetal.set_node_provision_state(
-            self.baremetal.get_node(name), 'provide', wait=True)
+        return self._provision(name, 'provide', 'available')
 
     def withdraw(self, name):
         """Take a machine that no server has back from the users."""
-        return self.baremetal.set_node_provision_state(
-            self.baremetal.get_node(name), 'manage', wait=True)
+        return self._provision(name, 'manage', 'manageable')
 
     def flavors(self):
         """Make the flavors for the machines that were inspected.
@@ -131,8 +114,9 @@ class Operator:
         :returns: dict of name to id
         """
         found = {}
-        for flavor in shape.flavors([
-                node.to_dict() for node in self.baremetal.nodes(details=True)]):
+        nodes = [node.to_dict()
+                 for node in self.baremetal.nodes(details=True)]
+        for flavor in shape.flavors(nodes):
             made = self.compute.find_flavor(flavor.name)
             if made is None:
                 for trait in flavor.traits:
@@ -183,14 +167,22 @@ class Operator:
                             self.placement.resource_providers()),
             'placement still has the machines')
 
+    def _provision(self, name, action, state):
+        """Change the provision state of a node, and wait until it is so."""
+        node = self.baremetal.get_node(name)
+        self.baremetal.set_node_provision_state(node, action)
+        return self._wait(node, state)
+
     def _wait(self, node, state):
         """Wait until a node is in a state; what fails meanwhile is told."""
 
         def arrived():
             nonlocal node
             node = self.baremetal.get_node(node.id)
-            if (node.provision_state != state
-                    and node.provision_state.endswith(('failed', 'error'))):
+            # What cannot be managed is enrolled again, without the word.
+            if node.provision_state != state and (
+                    node.provision_state.endswith(('failed', 'error'))
+                    or node.provision_state == 'enroll' and node.last_error):
                 raise errors.CloudError(
                     f'{node.name}: {node.provision_state}: {node.last_error}')
             return node.provision_state == state
@@ -209,27 +201,9 @@ class Operator:
         url = self.cloud.layout.url('ironic') + CALLBACK
         done = subprocess.run(
             [sys.executable, '-W', 'ignore', '-m', 'cloud.ramdisk',
-             str(tree), mac(name), url],
+             str(tree), machines.mac(name), url],
             capture_output=True, text=True, timeout=SECONDS,
             env=process.environment({}))
         if done.returncode:
             raise errors.CloudError(
                 f'the ramdisk of {name} failed:\n{done.stderr[-2000:]}')
-
-
-def mac(name):
-    """The MAC address of a machine's network interface."""
-    digits = hashlib.sha256(name.encode()).hexdigest()[:6]
-    return '52:54:00:' + ':'.join(digits[i:i + 2] for i in (0, 2, 4))
-
-
-def sysfs(cloud, name, machine):
-    """The sysfs tree of a machine; written anew.
-
-    :returns: a path
-    """
-    directory = pathlib.Path(cloud.layout.root, 'boards', name)
-    shutil.rmtree(directory, ignore_errors=True)
-    spec = NO_GPUS if machine.board is None else boards.load(machine.board)
-    boards.write_capture(spec, directory)
-    return directory / 'sys'

@@ -144,7 +144,8 @@ class Update:
                 'takes %(most)s for a node',
                 {'node': self.node.uuid, 'names': ', '.join(change.dropped),
                  'most': vocabulary.MAX_TRAITS})
-        self._keep(change.remove + change.owned, record)
+        if change.remove or change.add:
+            self._keep(change.remove + change.owned, record)
         for name in change.remove:
             try:
                 objects.Trait.destroy(self.context, self.node.id, name)

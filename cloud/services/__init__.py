@@ -33,5 +33,6 @@ from cloud.services import keystone
 from cloud.services import neutron
 from cloud.services import nova
 from cloud.services import placement
+from cloud.services import redfish
 
-MODULES = (keystone, placement, glance, neutron, ironic, nova)
+MODULES = (keystone, placement, glance, neutron, redfish, ironic, nova)

@@ -14,7 +14,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -22,12 +21,13 @@ import urllib.request
 
 import pytest
 
+from cloud import machines
 from cloud import metal
 from cloud.services import common
 from tests import devices
 from tests.functional import conftest
 
-HGX = metal.Machine('hgx-h100')
+HGX = machines.Machine('hgx-h100')
 MODELS = {'hgx-h100': 'H100_SXM5_80GB', 'mi300x-8': 'MI300X',
           'pcie-bridge-pairs': 'H100_PCIE_80GB'}
 THEIRS = {'CUSTOM_RACK_7', 'CUSTOM_GPU_FAST', 'HW_CPU_X86_VMX'}
@@ -52,7 +52,7 @@ def operator(_operator, tenant):
 @pytest.fixture(scope='module')
 def inspected(_operator):
     """A machine with eight H100, of which a ramdisk has told."""
-    _operator.enrol('metal-1')
+    _operator.enrol('metal-1', HGX)
     return _operator.inspect('metal-1', HGX)
 
 
@@ -65,19 +65,9 @@ def ours(node):
     return {name for name in node.traits if name not in THEIRS}
 
 
-def lose_gpu(sysfs):
-    """Let the machine's last GPU fall off the bus."""
-    gpu = max((path for path in (sysfs / 'bus/pci/devices').iterdir()
-               if (path / 'class').read_text().startswith('0x0302')),
-              key=lambda path: path.name)
-    device = gpu.resolve()
-    gpu.unlink()
-    shutil.rmtree(device)
-
-
 def post(cloud, name, plugin_data):
     """Send what anybody can send, as the ramdisk of a machine."""
-    body = {'inventory': devices.inventory(metal.mac(name)), **plugin_data}
+    body = {'inventory': devices.inventory(machines.mac(name)), **plugin_data}
     request = urllib.request.Request(
         cloud.layout.url('ironic') + metal.CALLBACK,
         data=json.dumps(body).encode(),
@@ -87,9 +77,9 @@ def post(cloud, name, plugin_data):
 
 
 def test_each_flavor_boots_its_machine(operator, tenant):
-    machines = {f'metal-{board}': metal.Machine(board) for board in MODELS}
-    for name, machine in machines.items():
-        operator.enrol(name)
+    for board in MODELS:
+        name, machine = f'metal-{board}', machines.Machine(board)
+        operator.enrol(name, machine)
         operator.inspect(name, machine)
         node = operator.provide(name)
         assert set(node.traits) == {
@@ -113,9 +103,9 @@ def test_each_flavor_boots_its_machine(operator, tenant):
 
 def test_broken_machine_is_avoided(operator, tenant):
     for name in ('metal-1', 'metal-2'):
-        operator.enrol(name)
+        operator.enrol(name, HGX)
         operator.inspect(name, HGX)
-    operator.inspect('metal-1', HGX, lose_gpu)
+    operator.inspect('metal-1', HGX, machines.lose_gpu)
     broken, sound = (operator.provide(name)
                      for name in ('metal-1', 'metal-2'))
     assert 'CUSTOM_GPU_DEGRADED' in operator.traits(broken)
@@ -132,28 +122,47 @@ def test_broken_machine_is_avoided(operator, tenant):
     assert tenant.boot('c', flavor).status == 'ACTIVE'
 
 
+def test_machine_that_its_bmc_tells(operator, tenant):
+    machine = machines.MACHINES['metal-hgx-2']
+    assert machine.redfish
+    operator.enrol('metal-hgx-2', machine)
+    node = operator.inspect('metal-hgx-2', machine)
+    assert {'CUSTOM_GPU_MODEL_H100_SXM5_80GB', 'CUSTOM_GPU_COUNT_8',
+            'CUSTOM_GPU_NVSWITCH'} <= set(node.traits)
+    assert node.resource_class == 'GPU_H100_SXM5_80GB_X8'
+    flavor, = operator.flavors().values()
+    node = operator.inspect('metal-hgx-2', machine, machines.lose_gpu)
+    assert {'CUSTOM_GPU_COUNT_7', 'CUSTOM_GPU_DEGRADED'} <= set(node.traits)
+    assert 'CUSTOM_GPU_COUNT_8' not in node.traits
+    assert node.properties['gpu_summary'].startswith('7 x H100')
+    operator.inspect('metal-hgx-2', machine)
+    operator.traits(operator.provide('metal-hgx-2'))
+    server = tenant.boot('a', flavor)
+    assert server.hypervisor_hostname == node.id, server.fault
+    assert operator.baremetal.get_node(node.id).power_state == 'power on'
+
+
 def test_six_inspections_leave_nothing_stale(operator):
-    node = operator.enrol('metal-1')
+    node = operator.enrol('metal-1', HGX)
     for trait in sorted(THEIRS):
         operator.baremetal.add_node_trait(node, trait)
     for board in ('hgx-h100', 'mi300x-8', 'pcie-bridge-pairs', None,
                   'mi300x-8', 'hgx-h100'):
-        node = operator.inspect('metal-1', metal.Machine(board))
+        node = operator.inspect('metal-1', machines.Machine(board))
         assert THEIRS <= set(node.traits)
         assert ({name for name in ours(node) if '_MODEL_' in name}
                 == ({f'CUSTOM_GPU_MODEL_{MODELS[board]}'} if board
                     else set()))
     expected = ours(node)
-    operator.enrol('metal-2')
+    operator.enrol('metal-2', HGX)
     assert ours(operator.inspect('metal-2', HGX)) == expected
 
 
 def test_link_that_lost_its_width(operator, ironic_log):
-    operator.enrol('metal-1')
+    operator.enrol('metal-1', HGX)
 
     def narrow(sysfs):
-        gpus = [path for path in (sysfs / 'bus/pci/devices').iterdir()
-                if (path / 'class').read_text().startswith('0x0302')]
+        gpus = machines.gpus(sysfs)
         for path in gpus:
             (path / 'current_link_width').write_text('16\n')
         (gpus[0] / 'current_link_width').write_text('8\n')
@@ -237,7 +246,7 @@ def test_malformed_topology_leaves_the_plain_list(
 
 @pytest.mark.parametrize('theirs, room', [(48, 2), (50, 0)])
 def test_traits_at_the_limit(operator, ironic_log, theirs, room):
-    node = operator.enrol('metal-1')
+    node = operator.enrol('metal-1', HGX)
     names = [f'CUSTOM_{i}' for i in range(theirs)]
     operator.baremetal.set_node_traits(node, names)
     node = operator.inspect('metal-1', HGX)

@@ -11,23 +11,15 @@
 # under the License.
 
 
-"""The story in the terminal: ``python -m cloud.demo``.
+"""First act: virtual machines with GPUs.
 
-Starts the cloud, boots the same servers first with stock Nova and then with
-the plugins, and shows which GPUs each server got.
+The same servers are booted first with stock Nova and then with the plugins,
+and it is shown which GPUs each server got.
 """
 
-import argparse
-import pathlib
-import sys
-import time
-
-from rich import console as rich_console
 from rich import table as rich_table
 
 from ai_factory_plugins.inventory import render
-from cloud import core
-from cloud import errors
 from cloud import gpus
 from cloud import tenant
 
@@ -53,8 +45,15 @@ HOW = {
 }
 
 
-class Story:
-    """What the demo does, and what it tells."""
+class Act:
+    """What is done, and what is told of it.
+
+    :param cloud: a :class:`~cloud.core.Cloud` that runs
+    :param console: where to tell it
+    """
+
+    right = 'Every server of ours has GPUs that NVLink joins.'
+    wrong = 'Some server of ours did not get GPUs that NVLink joins.'
 
     def __init__(self, cloud, console):
         self.cloud = cloud
@@ -67,8 +66,6 @@ class Story:
 
         :returns: whether every server of ours is right
         """
-        self.head('A real OpenStack with GPU boards')
-        self.cloud.up()
         self.tenant = tenant.Tenant(self.cloud)
         self.tenant.clear()
         for host in self.cloud.computes:
@@ -139,42 +136,3 @@ class Story:
             and item.addresses == item.claimed
             for (scheduler, _), found in self.scores.items()
             if scheduler == 'ai-factory' for item in found)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--state-dir', default='.cloud', type=pathlib.Path)
-    parser.add_argument('--port-offset', type=int)
-    parser.add_argument('--down', action='store_true',
-                        help='stop the cloud at the end')
-    args = parser.parse_args()
-    console = rich_console.Console(width=100, highlight=False)
-    began = time.monotonic()
-    cloud = core.Cloud(
-        args.state_dir, args.port_offset, tell=lambda text: console.print(
-            f'{time.monotonic() - began:6.1f} s  {text}'))
-    try:
-        right = Story(cloud, console).tell()
-    except errors.CloudError as exc:
-        console.print(f'cloud: {exc}', markup=False)
-        return 1
-    finally:
-        if args.down:
-            cloud.down()
-    console.print(
-        'Every server of ours has GPUs that NVLink joins.' if right
-        else 'Some server of ours did not get GPUs that NVLink joins.')
-    if not args.down:
-        run = f'{pathlib.Path(sys.executable)} -m cloud'
-        if args.state_dir != pathlib.Path('.cloud'):
-            run += f' --state-dir {args.state_dir}'
-        console.print(
-            f'\nThe cloud is running. Go on with it:  {run} shell\n'
-            f'Look at it:                           {run} status\n'
-            f'Stop it:                              {run} down',
-            soft_wrap=True)
-    return 0 if right else 1
-
-
-if __name__ == '__main__':
-    sys.exit(main())
