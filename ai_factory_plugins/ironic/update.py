@@ -100,7 +100,8 @@ class Update:
             return []
         nodes = objects.Node.list(
             self.context, limit=MAX_SIBLINGS,
-            filters={'resource_class': self.node.resource_class})
+            filters={'resource_class': self.node.resource_class},
+            fields=['uuid', 'driver_internal_info'])
         kept = [node.driver_internal_info.get(KEY) for node in nodes
                 if node.uuid != self.node.uuid]
         return [item['count'] for item in kept

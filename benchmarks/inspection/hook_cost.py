@@ -18,6 +18,8 @@ Ironic's default hooks alone, with its hook ``accelerators`` beside them, and
 with ours. Ours runs on nodes that are inspected for the first time, for which
 it makes the traits, and on nodes that are inspected again, for which nothing
 is new; both with the list of PCI devices and with what our collector tells.
+All nodes are of one resource class, so that the hook compares each with as many
+siblings as it looks at.
 
 Times are CPU milliseconds of this process for a node, the median of several
 nodes. Run it with::
@@ -35,7 +37,9 @@ import unittest
 from tests.inspection import base  # noqa: I100,I202
 
 from ironic.drivers.modules import inspect_utils  # noqa: I100
+from ironic.tests import base as ironic_base
 
+from ai_factory_plugins.ironic import update
 from tests import devices
 
 STOCK = "Ironic's default hooks"
@@ -56,6 +60,8 @@ class Measurement(base.InspectionCase):
     devices = nodes = 0
 
     def measure(self):
+        for _ in range(update.MAX_SIBLINGS):
+            self.inspect(self.sibling(), {'pci_devices': devices.in_band()})
         plain = {'pci_devices': pci_devices(self.devices)}
         ours = {**plain, 'gpu_topology': devices.topology()}
         # What an instance has is lost when its test ends.
@@ -70,6 +76,9 @@ class Measurement(base.InspectionCase):
             ('the same, again',
              self.seconds(',gpu-inventory', ours, again=True))]
 
+    def sibling(self):
+        return self.node(resource_class='hgx')
+
     def seconds(self, hooks, plugin_data, again=False):
         """Median CPU seconds of an inspection.
 
@@ -81,10 +90,10 @@ class Measurement(base.InspectionCase):
         self.options()
         assert not inspect_utils._HOOKS_MGR
         # The first one loads what is loaded once.
-        self.inspect(self.node(), plugin_data)
+        self.inspect(self.sibling(), plugin_data)
         times = []
         for _ in range(self.nodes):
-            node = self.node()
+            node = self.sibling()
             if again:
                 self.inspect(node, plugin_data)
             before = time.process_time()
@@ -98,9 +107,12 @@ def main():
     parser.add_argument('--devices', type=int, default=200,
                         help='PCI devices of the machine')
     parser.add_argument('--nodes', type=int, default=50)
+    parser.add_argument('--timeout', type=int, default=600,
+                        help='seconds after which it gives up')
     args = parser.parse_args()
     Measurement.devices, Measurement.nodes = args.devices, args.nodes
     logging.disable(logging.WARNING)
+    ironic_base.BASE_TEST_TIMEOUT = args.timeout
     case = Measurement('measure')
     result = unittest.TestResult()
     case.run(result)
