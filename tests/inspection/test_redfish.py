@@ -15,6 +15,7 @@ from unittest import mock
 
 from ironic.common import exception
 from ironic.common import states
+from ironic.conductor import task_manager
 
 from ai_factory_plugins.ironic import redfish
 from ai_factory_plugins.testing import machines
@@ -163,6 +164,15 @@ class TestAgain(base.RedfishCase):
             {'memory_mb': 2 ** 21, 'local_gb': 1023, 'cpu_arch': 'x86_64',
              'capabilities': 'boot_mode:uefi'}, found)
         self.assertEqual(set(self.machine.macs), self.macs(node))
+
+    def test_power(self):
+        node = self.node()
+        with task_manager.acquire(self.context, node.id) as task:
+            power = task.driver.power
+            self.assertEqual(states.POWER_OFF, power.get_power_state(task))
+            for state in (states.POWER_ON, states.POWER_OFF):
+                power.set_power_state(task, state, timeout=5)
+                self.assertEqual(state, power.get_power_state(task))
 
     def test_changed_processors(self):
         node = self.node()
