@@ -67,7 +67,7 @@ def record(machine, last):
     widths = [gpu.link_width for gpu in machine.gpus if gpu.link_width]
     return Record(
         count=max(len(machine.gpus), last.count),
-        kinds=tuple(sorted(machine.kinds)) or last.kinds,
+        kinds=tuple(sorted(_kinds(machine))) or last.kinds,
         width=max([*widths, last.width or 0]) or None)
 
 
@@ -89,9 +89,15 @@ def problems(machine, last, siblings=(), declared=None):
 
 def _comparable(machine, last):
     """The record, or an empty one if the GPUs are others now."""
-    if machine.gpus and not set(machine.kinds).intersection(last.kinds):
+    if machine.gpus and not _kinds(machine).intersection(last.kinds):
         return Record()
     return last
+
+
+def _kinds(machine):
+    """By ids where they are known: names are not told each time."""
+    return {f'{gpu.vendor_id}:{gpu.product_id}' if gpu.vendor_id else gpu.kind
+            for gpu in machine.gpus}
 
 
 def _missing(machine, last, siblings, declared):

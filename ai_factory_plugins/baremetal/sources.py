@@ -42,6 +42,8 @@ MAX_GPUS = 64
 # that are of interest.
 _REDFISH_CLASSES = {'displaycontroller': 0x03, 'processingaccelerators': 0x12}
 _MAX_MODEL = 64
+# Makers that have another name in the catalogue.
+_MAKERS = {'ADVANCED_MICRO_DEVICES': 'AMD'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,11 +98,12 @@ def with_processors(catalogue, machine, processors):
     """
     fields.entries(processors, 'redfish-processors', MAX_GPUS)
     told = [_from_processor(entry) for entry in processors]
-    if machine is None:
+    if machine is None or not machine.gpus:
         return (_machine(catalogue, told, (), NAMES[3], False)
-                if told else None)
-    if len(told) != len(machine.gpus) or len(set(told)) != 1:
-        # Nothing says which is which.
+                if told else machine)
+    if len(told) < len(machine.gpus) or len(set(told)) != 1:
+        # Nothing says which is which. A GPU that is gone from the list of PCI
+        # devices may still be among the Processors.
         return machine
     gpus = tuple(
         dataclasses.replace(
@@ -111,8 +114,11 @@ def with_processors(catalogue, machine, processors):
 
 
 def needs_processors(machine):
-    """Whether a BMC's Processors could tell more."""
-    return machine is None or any(
+    """Whether a BMC's Processors could tell more.
+
+    There are BMCs that list PCI devices, but not those of the GPUs.
+    """
+    return machine is None or not machine.gpus or any(
         gpu.model is None or gpu.memory_gib is None for gpu in machine.gpus)
 
 
@@ -248,9 +254,11 @@ def _nvml(data):
 
 
 def _from_processor(entry):
-    vendor = word(fields.text(entry, 'manufacturer') or '')
+    maker = word(fields.text(entry, 'manufacturer') or '') or 'UNKNOWN'
+    vendor = next((name for prefix, name in _MAKERS.items()
+                   if maker.startswith(prefix)), maker.split('_')[0])
     return machines.Gpu(
-        None, None, (vendor or 'UNKNOWN').split('_')[0],
+        None, None, vendor,
         model=word(fields.text(entry, 'model') or '') or 'UNKNOWN',
         memory_gib=_gib(entry))
 

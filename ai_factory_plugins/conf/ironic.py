@@ -53,7 +53,7 @@ and is read when ironic-conductor starts.
         default=False,
         help="""
 Whether an inspection fails if what it says about PCI devices cannot be
-understood.
+understood, or the Processors of the BMC cannot be read.
 
 By default that is logged, and the node keeps the traits that it has.
 """),

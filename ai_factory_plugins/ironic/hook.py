@@ -95,13 +95,11 @@ class GPUInventoryHook(base.InspectionHook):
             return sources.with_processors(
                 self._settings.catalogue, machine,
                 redfish.gpu_processors(task.node))
-        except fields.MalformedError as exc:
-            self._complain(task, f'redfish-processors: {exc}')
         except Exception as exc:
-            LOG.warning('gpu-inventory could not read the Processors of node '
-                        '%(node)s from its BMC: %(error)s',
-                        {'node': task.node.uuid, 'error': exc})
-        return machine
+            # sushy lets through what its parser raises.
+            self._complain(task, f'redfish-processors: {exc!s:.500}')
+        # A list without GPUs proves nothing if they may be elsewhere.
+        return machine if machine is not None and machine.gpus else None
 
     def _complain(self, task, text):
         if self._settings.strict:

@@ -48,21 +48,34 @@ def gpu_processors(node, clock=time.monotonic):
     if len(members) > MAX_PROCESSORS:
         raise fields.MalformedError(
             f'{len(members)} Processors, more than {MAX_PROCESSORS}')
-    found = []
+    found, unknown = [], []
     for identity in members:
         if clock() > deadline:
             raise fields.MalformedError(
                 f'the BMC needed more than {SECONDS} s for its Processors')
         body = processors.get_member(identity).json
-        if (isinstance(body, dict) and body.get('ProcessorType') == 'GPU'
-                and _present(body)):
+        if not _present(body):
+            continue
+        if body.get('ProcessorType') == 'GPU':
             found.append(_facts(body))
+        elif not _is_other(body):
+            unknown.append(identity)
+    if found and unknown:
+        raise fields.MalformedError(
+            f'Processor {unknown[0]!r:.80} does not tell what it is')
     return found
 
 
 def _present(body):
     status = body.get('Status')
     return not isinstance(status, dict) or status.get('State') != 'Absent'
+
+
+def _is_other(body):
+    """Whether a Processor is one that is no GPU, and not just unknown."""
+    return (isinstance(body.get('ProcessorType'), str)
+            or bool(body.get('InstructionSet'))
+            or bool(body.get('ProcessorArchitecture')))
 
 
 def _facts(body):

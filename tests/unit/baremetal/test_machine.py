@@ -133,6 +133,12 @@ class TestHealth(testtools.TestCase):
         self.assertEqual(
             [], self.problems(machine(4, 'H200', '2335'), machine(8)))
 
+    def test_model_is_not_told_each_time(self):
+        self.assertEqual(['7 GPUs where it had before 8'],
+                         self.problems(machine(7, model=None), machine(8)))
+        self.assertEqual(['7 GPUs where it had before 8'],
+                         self.problems(machine(7), machine(8, model=None)))
+
     def test_operator_declares(self):
         self.assertEqual(
             [], self.problems(machine(4), machine(8), declared=4))

@@ -246,6 +246,28 @@ class TestProcessors(testtools.TestCase):
         self.assertEqual(179, machine.memory_gib)
         self.assertFalse(sources.needs_processors(machine))
 
+    def test_of_a_machine_whose_list_has_no_gpus(self):
+        machine, _ = read(inventory={'pci_devices': [
+            {'vendor_id': '0x15B3', 'product_id': '0x1021',
+             'class': 'NetworkController'}]})
+        self.assertTrue(sources.needs_processors(machine))
+        self.assertIs(machine, self.with_processors(machine, []))
+        machine = self.with_processors(machine, self.processors())
+        self.assertEqual({'NVIDIA_B200': 8}, machine.kinds)
+
+    def test_a_gpu_is_gone_from_the_list(self):
+        machine, _ = read(inventory={'pci_devices': data.redfish('0xFFFF', 7)})
+        machine = self.with_processors(machine, self.processors())
+        self.assertEqual({'NVIDIA_B200': 7}, machine.kinds)
+
+    def test_makers(self):
+        for maker, vendor in (
+                ('AMD', 'AMD'), ('Advanced Micro Devices, Inc.', 'AMD'),
+                ('NVIDIA Corporation', 'NVIDIA'), ('Advanced', 'ADVANCED')):
+            machine = self.with_processors(
+                None, self.processors(manufacturer=maker))
+            self.assertEqual(vendor, machine.gpus[0].vendor)
+
     def test_which_is_which_is_not_told(self):
         machine, _ = read(inventory={'pci_devices': data.redfish('0x2901')})
         self.assertIs(machine, self.with_processors(
