@@ -130,18 +130,27 @@ class Operator:
             found[flavor.name] = made.id
         return found
 
-    def traits(self, node):
-        """The traits that placement knows a machine by, once it is offered.
+    def offered(self, node):
+        """Wait until placement offers a machine, with the traits it has.
 
-        :returns: set of names
+        :returns: set of their names
         """
         path = f'/resource_providers/{node.id}'
-        self._until(lambda: any(
-            not item['reserved'] for item in self.placement.get(
-                f'{path}/inventories').json().get('inventories', {}).values()),
-            f'placement does not offer {node.name}')
-        return set(self.placement.get(
-            f'{path}/traits', microversion=TRAITS_API).json()['traits'])
+        wanted = set(node.traits)
+
+        def offered():
+            inventories = self.placement.get(f'{path}/inventories').json()
+            traits = self.placement.get(
+                f'{path}/traits', microversion=TRAITS_API).json()
+            return wanted == {
+                name for name in traits.get('traits', ())
+                if name.startswith('CUSTOM_')} and any(
+                    not item['reserved'] for item in
+                    inventories.get('inventories', {}).values())
+
+        self._until(offered, f'placement does not offer {node.name} with '
+                             f'{sorted(wanted)}')
+        return wanted
 
     def remove(self, name):
         """Forget a machine that no server has, whatever its state."""

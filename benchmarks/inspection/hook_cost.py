@@ -18,8 +18,8 @@ Ironic's default hooks alone, with its hook ``accelerators`` beside them, and
 with ours. Ours runs on nodes that are inspected for the first time, for which
 it makes the traits, and on nodes that are inspected again, for which nothing
 is new; both with the list of PCI devices and with what our collector tells.
-All nodes are of one resource class, so that the hook compares each with as many
-siblings as it looks at.
+All nodes are of one resource class, so that the hook compares each with as
+many siblings as it looks at.
 
 Times are CPU milliseconds of this process for a node, the median of several
 nodes. Run it with::

@@ -99,7 +99,7 @@ class Act:
         nodes = {node.id: node for node in
                  map(self.operator.baremetal.get_node, machines.MACHINES)}
         for node in nodes.values():
-            self.operator.traits(node)
+            self.operator.offered(node)
         table = rich_table.Table(
             'flavor', 'status', 'machine', 'what it has', title='Nova',
             title_justify='left')
