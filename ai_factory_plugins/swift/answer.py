@@ -1,0 +1,436 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The answer to a batch: streams of object servers, put into order."""
+
+import json
+
+from swift.common.exceptions import ChunkWriteTimeout
+from swift.common.utils import WatchdogTimeout
+
+import eventlet
+
+from ai_factory_plugins.dataset import frames
+from ai_factory_plugins.dataset import plan
+from ai_factory_plugins.dataset import ranges
+from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import ordinary
+from ai_factory_plugins.swift import stream as streams
+
+_SEND = 64 * 1024  # bytes that are sent at once
+_FAILURES = 6      # of streams, before an object is read the ordinary way
+
+
+class _Detour(Exception):
+    """The entry has to be read the ordinary way."""
+
+
+class _Object:
+    """One object of the batch.
+
+    :param target: where it is on any device, for the object server
+    :param nodes: dict of server to device of the ring
+    """
+
+    def __init__(self, target=None, nodes=None):
+        self.target = target
+        self.nodes = nodes or {}
+        self.failures = 0
+        self.etag = None      # of the one version that is read
+        self.missing = False  # Swift has said so
+
+
+class _Progress:
+    """How far an entry has come."""
+
+    __slots__ = ('entry', 'object', 'stream', 'parts', 'sent')
+
+    def __init__(self, entry, known):
+        self.entry = entry
+        self.object = known
+        self.stream = None
+        self.parts = None  # once they have been announced
+        self.sent = 0
+
+    def left(self):
+        """The ranges that have not been sent, or None for all."""
+        if self.parts is None:
+            return None
+        return ranges.after(self.parts, self.sent)
+
+
+class Answer:
+    """Iterable of bytes: the frames for all entries, in their order.
+
+    Holds one frame of an object server at a time, and what is sent at once;
+    all else waits in the sockets until the client has read.
+
+    :param entries: list of entries
+    :param denied: dict of number of an entry to the status it gets
+    :param access: an :class:`~ai_factory_plugins.swift.access.Access`
+    :param cluster: a :class:`~ai_factory_plugins.swift.cluster.Cluster`
+    :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`
+    :param conf: dict of the middleware's options
+    """
+
+    def __init__(self, entries, denied, access, cluster, reads, conf):
+        self._entries = entries
+        self._denied = denied
+        self._access = access
+        self._cluster = cluster
+        self._reads = reads
+        self._conf = conf
+        self._budget = conf['max_bytes']
+        self._spent = False
+        self._progress = {}
+        self._objects = {}
+        self._streams = []
+        self.counts = {'entries': 0, 'bytes': 0, 'failed': 0,
+                       'ordinary': 0, 'requests': 0, 'failovers': 0}
+
+    def __iter__(self):
+        app = self._cluster.app
+        try:
+            for chunk in self._chunks():
+                with WatchdogTimeout(
+                        app.watchdog, app.client_timeout, ChunkWriteTimeout):
+                    yield chunk
+        except ChunkWriteTimeout:
+            self._cluster.logger.info(
+                'Client did not read a batch within %ss', app.client_timeout)
+        finally:
+            self.close()
+
+    def close(self):
+        """Give up all connections; to do so twice does no harm."""
+        for stream in self._streams:
+            stream.close()
+        self._streams.clear()
+        self._reads.close()
+
+    def _chunks(self):
+        """The answer, in pieces that are worth sending."""
+        self._start()
+        held, size = [], 0
+        for entry in self._entries:
+            for frame in self._entry(entry):
+                held += frame
+                size += sum(map(len, frame))
+                if size >= _SEND:
+                    yield b''.join(held)
+                    held, size = [], 0
+            self.counts['entries'] += 1
+        held += frames.encode(
+            frames.END, 200, len(self._entries),
+            {'entries': len(self._entries), 'bytes': self.counts['bytes']})
+        yield b''.join(held)
+
+    # Where entries are read
+
+    def _start(self):
+        """Find the objects, and ask the object servers."""
+        for entry in self._entries:
+            if entry.error is not None or entry.index in self._denied:
+                continue
+            status = self._access.container(entry.container).status
+            if status is not None:
+                self._denied[entry.index] = status
+                continue
+            key = (entry.container, entry.object)
+            if key not in self._objects:
+                self._objects[key] = self._find(entry)
+            self._progress[entry.index] = _Progress(entry, self._objects[key])
+        self._ask(self._progress.values())
+
+    def _find(self, entry):
+        container = self._access.container(entry.container)
+        if not container.is_raw:
+            return _Object()
+        target, nodes = self._cluster.find(
+            container.policy, entry.container, entry.object)
+        return _Object(target, nodes)
+
+    def _ask(self, found):
+        """Ask object servers for entries, or have them read otherwise.
+
+        :param found: iterable of progress, in order
+        """
+        wanted = {}
+        for progress in found:
+            known = progress.object
+            weight = wanted[known][0] if known in wanted else 0
+            wanted[known] = (weight + 1, known.nodes)
+        servers = plan.assign(wanted, self._conf['entries_per_request'])
+        made, others = {}, []
+        for progress in found:
+            server = servers.get(progress.object)
+            if server is None:
+                progress.stream = None
+                others.append(progress.entry)
+                continue
+            if server not in made:
+                made[server] = streams.BackendStream(
+                    self._cluster.app, server, self._cluster.trans_id)
+            progress.stream = made[server]
+            self._add(made[server], progress)
+        self._reads.expect(others)
+        self._send(list(made.values()))
+
+    @staticmethod
+    def _add(stream, progress):
+        known, entry = progress.object, progress.entry
+        left = progress.left()
+        node = known.nodes[stream.server]
+        stream.add(
+            entry.index, known.target._replace(device=node['device']),
+            entry.ranges if left is None else left,
+            entry.etag or known.etag, node)
+
+    def _send(self, made):
+        self._streams += made
+        self.counts['requests'] += len(made)
+        if len(made) == 1:
+            made[0].send()
+        else:
+            pool = eventlet.GreenPool(len(made) or 1)
+            for stream in made:
+                pool.spawn_n(stream.send)
+            pool.waitall()
+
+    # One entry
+
+    def _entry(self, entry):
+        """The frames of an entry, as lists of bytes."""
+        if entry.error is not None:
+            yield self._failed(entry, entry.error.status, str(entry.error))
+        elif entry.index in self._denied:
+            yield self._failed(entry, self._denied[entry.index], 'refused')
+        elif self._spent:
+            yield self._failed(entry, 413, 'the batch has too many bytes')
+        else:
+            progress = self._progress[entry.index]
+            while True:
+                try:
+                    if progress.stream is not None:
+                        yield from self._from_server(progress)
+                    else:
+                        yield from self._ordinary(progress)
+                    return
+                except streams.StreamFailed as exc:
+                    self._fail_over(progress.stream, exc)
+                except _Detour:
+                    self._leave(progress)
+
+    def _failed(self, entry, status, reason, **meta):
+        """The frame of an entry of which nothing is read."""
+        self.counts['failed'] += 1
+        meta['reason'] = reason
+        if entry.id is not None:
+            meta['id'] = entry.id
+        return frames.encode(frames.ENTRY, status, entry.index, meta)
+
+    def _aborted(self, progress, status, reason):
+        """The frame of an entry of which no more can be read."""
+        self.counts['failed'] += 1
+        return frames.encode(
+            frames.ABORT, status, progress.entry.index, {'reason': reason})
+
+    def _admit(self, progress, etag, parts):
+        """Note what an entry has, before the first byte of it is sent.
+
+        :returns: None, or the frame of its refusal
+        """
+        length = ranges.total(parts)
+        if length > self._budget:
+            self._spent = True
+            return self._failed(
+                progress.entry, 413, 'the batch has too many bytes')
+        self._budget -= length
+        progress.parts = parts
+        progress.object.etag = progress.object.etag or etag
+        return None
+
+    # From an object server
+
+    def _from_server(self, progress):
+        stream, index = progress.stream, progress.entry.index
+        frame = stream.frame_of(index)
+        if frame.kind != frames.ENTRY:
+            raise streams.StreamFailed('the answer is out of step')
+        try:
+            meta = frame.meta
+            if frame.status not in (200, 206):
+                yield self._refusal(progress, frame.status, meta)
+                return
+            etag, parts = meta['etag'], meta['parts']
+            length = ranges.total(parts)
+        except (frames.FrameError, KeyError, TypeError, ValueError) as exc:
+            raise streams.StreamFailed(f'malformed: {exc!r}')
+        known = progress.object
+        if known.etag not in (None, etag):
+            raise _Detour
+        if progress.parts is None:
+            refusal = self._admit(progress, etag, parts)
+            if refusal is not None:
+                yield refusal
+                return
+            text = frame.text
+            if progress.entry.id is not None:
+                text = dict(meta, id=progress.entry.id)
+            head = (frames.ENTRY, frame.status, index, text)
+        elif length == ranges.total(progress.parts) - progress.sent:
+            head = (frames.DATA, frame.status, index, None)
+        else:
+            raise _Detour
+        yield from self._relay(progress, frame, head, length)
+
+    def _relay(self, progress, frame, head, length):
+        """Pass on what an object server sends of an entry."""
+        stream, index = progress.stream, progress.entry.index
+        while True:
+            length -= len(frame.data)
+            if length < 0:
+                raise streams.StreamFailed('more than was announced')
+            progress.sent += len(frame.data)
+            self.counts['bytes'] += len(frame.data)
+            yield frames.encode(*head, frame.data)
+            if not length:
+                stream.pending.remove(index)
+                return
+            frame = stream.frame_of(index)
+            if frame.kind == frames.ABORT:
+                yield self._aborted(progress, 503, 'reading failed')
+                stream.pending.remove(index)
+                return
+            if frame.kind != frames.DATA or not len(frame.data):
+                raise streams.StreamFailed('the answer is out of step')
+            head = (frames.DATA, frame.status, index, None)
+
+    def _refusal(self, progress, status, meta):
+        """What becomes of an entry that an object server has refused.
+
+        :returns: its frame
+        """
+        if status == 416 and progress.parts is None:
+            progress.stream.pending.remove(progress.entry.index)
+            return self._failed(
+                progress.entry, 416, 'beyond the end',
+                **{name: meta[name] for name in ('etag', 'size')
+                   if name in meta})
+        if status == backend.UNSUITABLE:
+            self._cluster.remember(progress.object.target)
+            progress.object.nodes = {}
+            self._reads.expect([
+                other.entry for other in self._progress.values()
+                if other.object is progress.object
+                and other.entry.index >= progress.entry.index])
+        elif status == 507:
+            server = progress.stream.server
+            node = progress.object.nodes.get(server)
+            if node is not None:
+                self._cluster.app.error_limit(
+                    node, 'ERROR Insufficient Storage')
+                self._move_from(progress.stream, node)
+                raise streams.StreamFailed('moved', blame=False)
+        raise _Detour
+
+    def _move_from(self, stream, node):
+        """Have all that is on a device read from others."""
+        moved = []
+        for index in list(stream.pending):
+            progress = self._progress[index]
+            nodes = progress.object.nodes
+            if nodes.get(stream.server, {}).get('id') == node['id']:
+                moved.append(progress)
+        for progress in moved:
+            stream.pending.remove(progress.entry.index)
+            progress.stream = None
+        for known in {progress.object for progress in moved}:
+            known.nodes.pop(stream.server, None)
+        self._ask(moved)
+
+    def _leave(self, progress):
+        """Read an entry the ordinary way from here on."""
+        stream, progress.stream = progress.stream, None
+        if stream is not None and progress.entry.index in stream.pending:
+            stream.pending.remove(progress.entry.index)
+
+    def _fail_over(self, stream, exc):
+        """Have what a stream has not sent read from other servers."""
+        if stream is None or not stream.pending:
+            return
+        moved = [self._progress[index] for index in stream.pending]
+        stream.pending.clear()
+        stream.close()
+        self.counts['failovers'] += 1
+        self._cluster.failed(stream, exc)
+        for known in {progress.object for progress in moved}:
+            known.failures += 1
+            if exc.blame or known.failures > 1:
+                known.nodes.pop(stream.server, None)
+            if known.failures > _FAILURES:
+                known.nodes = {}
+        self._ask(moved)
+
+    # The ordinary way
+
+    def _ordinary(self, progress):
+        entry, known = progress.entry, progress.object
+        self.counts['ordinary'] += 1
+        left = progress.left()
+        if known.missing:
+            yield self._gone(progress, 404, 'Not Found')
+            return
+        try:
+            found = self._reads.open(
+                entry, left, known.etag if left is not None else None)
+        except ordinary.ReadFailed as exc:
+            if exc.status == 404 and left is None:
+                known.missing = True
+            yield self._gone(progress, exc.status, str(exc), exc.size)
+            return
+        try:
+            yield from self._pass_on(progress, found)
+        except ordinary.ReadFailed as exc:
+            yield self._aborted(progress, exc.status, str(exc))
+        finally:
+            found.close()
+
+    def _gone(self, progress, status, reason, size=None):
+        """The frame of an entry that Swift does not give."""
+        if progress.parts is not None:
+            return self._aborted(progress, status, reason)
+        meta = {} if size is None else {'size': size}
+        return self._failed(progress.entry, status, reason, **meta)
+
+    def _pass_on(self, progress, found):
+        entry, known = progress.entry, progress.object
+        status = 206 if entry.ranges else 200
+        if known.etag not in (None, found.etag):
+            yield self._gone(progress, 409, 'the object has changed')
+            return
+        if progress.parts is None:
+            refusal = self._admit(progress, found.etag, found.parts)
+            if refusal is not None:
+                yield refusal
+                return
+            meta = {'etag': found.etag, 'size': found.size,
+                    'parts': found.parts}
+            if entry.id is not None:
+                meta['id'] = entry.id
+            yield frames.encode(
+                frames.ENTRY, status, entry.index, json.dumps(meta).encode())
+        for data in found:
+            progress.sent += len(data)
+            self.counts['bytes'] += len(data)
+            yield from frames.pieces(
+                frames.DATA, status, entry.index, None, data)
