@@ -27,7 +27,6 @@ range.
 
 import collections
 import itertools
-import time
 import typing
 
 from ai_factory_plugins.dataset import connection
@@ -38,7 +37,6 @@ from ai_factory_plugins.dataset import ranges as range_math
 
 INFO = 'batch_read'
 _LIMITS = ('max_entries', 'max_ranges', 'max_body')
-_PAUSE = 0.2  # seconds before the second try, doubled for each other
 
 
 class Item(typing.NamedTuple):
@@ -133,7 +131,7 @@ class BatchReader:
         :returns: dict; empty if it has none
         """
         if self._limits is None:
-            found = self._connections.info().get(INFO, {})
+            found = self._connections.info(self._attempts).get(INFO, {})
             self._limits = found if (
                 isinstance(found, dict)
                 and found.get('version') == entries.VERSION
@@ -183,7 +181,7 @@ class BatchReader:
                 if failures >= self._attempts:
                     raise ConnectionError(
                         f'no progress after {failures} requests')
-                time.sleep(_PAUSE * 2 ** (failures - 1))
+                connection.pause(failures)
             else:
                 failures = 0
 

@@ -16,11 +16,13 @@ import http.client
 import json
 import ssl
 import threading
+import time
 import urllib.parse
 
 RETRIED = frozenset((408, 429, 498, 499, 500, 502, 503, 504, 507))
 #: What tells that a connection has failed, or an answer is not whole.
 FAILURES = (OSError, http.client.HTTPException)
+_PAUSE = 0.2  # seconds before the second try, doubled for each other
 
 
 class ServerError(Exception):
@@ -103,13 +105,13 @@ class Connections:
             self._known = None
         return response
 
-    def info(self):
+    def info(self, attempts=1):
         """What the cluster says about itself; empty if it does not.
 
+        :param attempts: how often to ask
         :raises: one of :data:`FAILURES`
         """
-        response = self.request('GET', '/info')
-        body = response.read()
+        response, body = self.retried(self._info, attempts)
         if response.status != 200:
             return {}
         try:
@@ -117,3 +119,30 @@ class Connections:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
+
+    def _info(self):
+        response = self.request('GET', '/info')
+        return response, response.read()
+
+    def retried(self, call, attempts):
+        """What a function returns, tried again where the connection fails.
+
+        :param call: called without arguments
+        :raises: one of :data:`FAILURES`
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                return call()
+            except FAILURES:
+                self.close()
+                if attempt == attempts:
+                    raise
+            pause(attempt)
+
+
+def pause(failures):
+    """Wait before another try, longer each time.
+
+    :param failures: how many there were
+    """
+    time.sleep(_PAUSE * 2 ** (failures - 1))

@@ -14,12 +14,10 @@
 
 import concurrent.futures
 import re
-import time
 
 from ai_factory_plugins.dataset import connection
 from ai_factory_plugins.dataset import ranges as range_math
 
-_PAUSE = 0.2  # seconds before the second try, doubled for each other
 _CONTENT_RANGE = re.compile(r'bytes (?:\d+-\d+|\*)/(\d+)\Z')
 
 
@@ -76,7 +74,7 @@ class PlainReader:
                 if (found[0] not in connection.RETRIED
                         or attempt == self._attempts):
                     return found
-            time.sleep(_PAUSE * 2 ** (attempt - 1))
+            connection.pause(attempt)
 
     def _once(self, item, wanted, etag):
         headers = {}

@@ -205,7 +205,11 @@ class _Counted:
         self._done = done
 
     def __iter__(self):
-        return self._iter
+        # Others close what they iterate over, which has to be this.
+        return self
+
+    def __next__(self):
+        return next(self._iter)
 
     def close(self):
         done, self._done = self._done, None

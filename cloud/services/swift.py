@@ -19,10 +19,11 @@ plugins start it.
 
 import dataclasses
 import json
+import os
 import pathlib
 import pwd
-import os
 import shutil
+import sys
 import time
 import urllib.request
 
@@ -31,7 +32,6 @@ from cloud import errors
 from cloud import layout as layouts
 from cloud import process
 from cloud import service
-from cloud.services import common
 
 PACKAGES = ('swift',)
 SECONDS_TO_START = 60
@@ -65,8 +65,8 @@ class Settings:
         filter ``range_server``
     :param proxies: dict of name to what stands in its pipeline between the
         filters that change data and proxy-server, such as ``encryption``
-    :param batch_read: options of our filter of the proxy; None for a proxy
-        without it
+    :param stock: names of the proxies without the filter ``batch_read``
+    :param batch_read: options of that filter
     :param range_server: options of our filter of the object servers
     :param proxy: options of proxy-server
     :param object_server: options of object-server
@@ -76,7 +76,8 @@ class Settings:
     object_servers: int = 3
     without_filter: tuple = ()
     proxies: dict = dataclasses.field(default_factory=lambda: {'proxy': ''})
-    batch_read: dict | None = dataclasses.field(default_factory=dict)
+    stock: tuple = ()
+    batch_read: dict = dataclasses.field(default_factory=dict)
     range_server: dict = dataclasses.field(default_factory=dict)
     proxy: dict = dataclasses.field(default_factory=dict)
     object_server: dict = dataclasses.field(default_factory=dict)
@@ -177,7 +178,7 @@ class Swift:
         return {'pipeline:main': {'pipeline': pipeline}, **sections}
 
     def _proxy(self, name):
-        ours = [] if self.settings.batch_read is None else ['batch_read']
+        ours = [] if name in self.settings.stock else ['batch_read']
         pipeline = ' '.join([
             LEFT, *ours, RIGHT, self.settings.proxies[name],
             'proxy-logging proxy-server'])
@@ -238,8 +239,8 @@ class Swift:
         else:
             kind = ('proxy' if name in self.settings.proxies
                     else name.partition('-')[0])
-            command = [*common.script(f'swift-{kind}-server'),
-                       str(self.conf(name)), '-v']
+            command = [sys.executable, '-m', 'cloud.swift_server', kind,
+                       str(self.conf(name))]
         return service.Service(
             name, command, ports=(name,),
             ready=lambda: service.listens(port))

@@ -13,8 +13,9 @@
 """One real Swift for all tests.
 
 Three object servers with two devices each, three replicas, a second policy
-that is erasure-coded, and two proxies, one of which encrypts. It is started
-for the tests and deleted afterwards.
+that is erasure-coded, and three proxies: one with the filter, one that
+encrypts as well, and one without. It is started for the tests and deleted
+afterwards.
 """
 
 import itertools
@@ -29,6 +30,7 @@ from tests.swift import api
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift'
 BASE_PORT = 21500
 ENCRYPTING = 'proxy-encrypting'
+STOCK = 'proxy-stock'
 _numbers = itertools.count()
 
 
@@ -40,7 +42,8 @@ def pytest_addoption(parser):
 @pytest.fixture(scope='session')
 def swift():
     found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        ec=True, proxies={'proxy': '', ENCRYPTING: 'keymaster encryption'},
+        ec=True, stock=(STOCK,), proxies={
+            'proxy': '', ENCRYPTING: 'keymaster encryption', STOCK: ''},
         proxy={'node_timeout': 3, 'conn_timeout': 1,
                # A server that the tests stop comes back at once.
                'error_suppression_interval': 1},
