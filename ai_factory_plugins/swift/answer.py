@@ -17,55 +17,21 @@ import json
 from swift.common.exceptions import ChunkWriteTimeout
 from swift.common.utils import WatchdogTimeout
 
-import eventlet
-
 from ai_factory_plugins.dataset import frames
-from ai_factory_plugins.dataset import plan
 from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import stream as streams
 
-_SEND = 64 * 1024  # bytes that are sent at once
-_FAILURES = 6      # of streams, before an object is read the ordinary way
+_SEND = 256 * 1024  # bytes that are sent at once
 
 
 class _Detour(Exception):
     """The entry has to be read the ordinary way."""
 
 
-class _Object:
-    """One object of the batch.
-
-    :param target: where it is on any device, for the object server
-    :param nodes: dict of server to device of the ring
-    """
-
-    def __init__(self, target=None, nodes=None):
-        self.target = target
-        self.nodes = nodes or {}
-        self.failures = 0
-        self.etag = None      # of the one version that is read
-        self.missing = False  # Swift has said so
-
-
-class _Progress:
-    """How far an entry has come."""
-
-    __slots__ = ('entry', 'object', 'stream', 'parts', 'sent')
-
-    def __init__(self, entry, known):
-        self.entry = entry
-        self.object = known
-        self.stream = None
-        self.parts = None  # once they have been announced
-        self.sent = 0
-
-    def left(self):
-        """The ranges that have not been sent, or None for all."""
-        if self.parts is None:
-            return None
-        return ranges.after(self.parts, self.sent)
+class _Moved(Exception):
+    """The entry is now asked of another server."""
 
 
 class Answer:
@@ -76,50 +42,46 @@ class Answer:
 
     :param entries: list of entries
     :param denied: dict of number of an entry to the status it gets
-    :param access: an :class:`~ai_factory_plugins.swift.access.Access`
-    :param cluster: a :class:`~ai_factory_plugins.swift.cluster.Cluster`
+    :param sources: a :class:`~ai_factory_plugins.swift.sources.Sources`
     :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`
     :param conf: dict of the middleware's options
     """
 
-    def __init__(self, entries, denied, access, cluster, reads, conf):
+    def __init__(self, entries, denied, sources, reads, conf):
         self._entries = entries
         self._denied = denied
-        self._access = access
-        self._cluster = cluster
+        self._sources = sources
         self._reads = reads
-        self._conf = conf
         self._budget = conf['max_bytes']
         self._spent = False
-        self._progress = {}
-        self._objects = {}
-        self._streams = []
         self.counts = {'entries': 0, 'bytes': 0, 'failed': 0,
-                       'ordinary': 0, 'requests': 0, 'failovers': 0}
+                       'ordinary': 0}
 
     def __iter__(self):
-        app = self._cluster.app
+        app = self._sources.cluster.app
         try:
             for chunk in self._chunks():
                 with WatchdogTimeout(
                         app.watchdog, app.client_timeout, ChunkWriteTimeout):
                     yield chunk
         except ChunkWriteTimeout:
-            self._cluster.logger.info(
+            self._sources.cluster.logger.info(
                 'Client did not read a batch within %ss', app.client_timeout)
         finally:
             self.close()
 
     def close(self):
         """Give up all connections; to do so twice does no harm."""
-        for stream in self._streams:
-            stream.close()
-        self._streams.clear()
+        self._sources.close()
         self._reads.close()
+        self.counts['requests'] = self._sources.requests
+        self.counts['failovers'] = self._sources.failovers
 
     def _chunks(self):
         """The answer, in pieces that are worth sending."""
-        self._start()
+        self._denied.update(self._sources.start([
+            entry for entry in self._entries
+            if entry.error is None and entry.index not in self._denied]))
         held, size = [], 0
         for entry in self._entries:
             for frame in self._entry(entry):
@@ -134,78 +96,6 @@ class Answer:
             {'entries': len(self._entries), 'bytes': self.counts['bytes']})
         yield b''.join(held)
 
-    # Where entries are read
-
-    def _start(self):
-        """Find the objects, and ask the object servers."""
-        for entry in self._entries:
-            if entry.error is not None or entry.index in self._denied:
-                continue
-            status = self._access.container(entry.container).status
-            if status is not None:
-                self._denied[entry.index] = status
-                continue
-            key = (entry.container, entry.object)
-            if key not in self._objects:
-                self._objects[key] = self._find(entry)
-            self._progress[entry.index] = _Progress(entry, self._objects[key])
-        self._ask(self._progress.values())
-
-    def _find(self, entry):
-        container = self._access.container(entry.container)
-        if not container.is_raw:
-            return _Object()
-        target, nodes = self._cluster.find(
-            container.policy, entry.container, entry.object)
-        return _Object(target, nodes)
-
-    def _ask(self, found):
-        """Ask object servers for entries, or have them read otherwise.
-
-        :param found: iterable of progress, in order
-        """
-        wanted = {}
-        for progress in found:
-            known = progress.object
-            weight = wanted[known][0] if known in wanted else 0
-            wanted[known] = (weight + 1, known.nodes)
-        servers = plan.assign(wanted, self._conf['entries_per_request'])
-        made, others = {}, []
-        for progress in found:
-            server = servers.get(progress.object)
-            if server is None:
-                progress.stream = None
-                others.append(progress.entry)
-                continue
-            if server not in made:
-                made[server] = streams.BackendStream(
-                    self._cluster.app, server, self._cluster.trans_id)
-            progress.stream = made[server]
-            self._add(made[server], progress)
-        self._reads.expect(others)
-        self._send(list(made.values()))
-
-    @staticmethod
-    def _add(stream, progress):
-        known, entry = progress.object, progress.entry
-        left = progress.left()
-        node = known.nodes[stream.server]
-        stream.add(
-            entry.index, known.target._replace(device=node['device']),
-            entry.ranges if left is None else left,
-            entry.etag or known.etag, node)
-
-    def _send(self, made):
-        self._streams += made
-        self.counts['requests'] += len(made)
-        if len(made) == 1:
-            made[0].send()
-        else:
-            pool = eventlet.GreenPool(len(made) or 1)
-            for stream in made:
-                pool.spawn_n(stream.send)
-            pool.waitall()
-
     # One entry
 
     def _entry(self, entry):
@@ -217,7 +107,7 @@ class Answer:
         elif self._spent:
             yield self._failed(entry, 413, 'the batch has too many bytes')
         else:
-            progress = self._progress[entry.index]
+            progress = self._sources[entry.index]
             while True:
                 try:
                     if progress.stream is not None:
@@ -226,9 +116,11 @@ class Answer:
                         yield from self._ordinary(progress)
                     return
                 except streams.StreamFailed as exc:
-                    self._fail_over(progress.stream, exc)
+                    self._sources.fail_over(progress.stream, exc)
+                except _Moved:
+                    pass
                 except _Detour:
-                    self._leave(progress)
+                    self._sources.leave(progress)
 
     def _failed(self, entry, status, reason, **meta):
         """The frame of an entry of which nothing is read."""
@@ -308,7 +200,9 @@ class Answer:
                 return
             frame = stream.frame_of(index)
             if frame.kind == frames.ABORT:
-                yield self._aborted(progress, 503, 'reading failed')
+                if frame.status != backend.VOID:
+                    raise _Detour
+                yield self._aborted(progress, 503, 'the object is damaged')
                 stream.pending.remove(index)
                 return
             if frame.kind != frames.DATA or not len(frame.data):
@@ -327,63 +221,20 @@ class Answer:
                 **{name: meta[name] for name in ('etag', 'size')
                    if name in meta})
         if status == backend.UNSUITABLE:
-            self._cluster.remember(progress.object.target)
-            progress.object.nodes = {}
-            self._reads.expect([
-                other.entry for other in self._progress.values()
-                if other.object is progress.object
-                and other.entry.index >= progress.entry.index])
+            self._sources.not_raw(progress)
         elif status == 507:
             server = progress.stream.server
             node = progress.object.nodes.get(server)
             if node is not None:
-                self._cluster.app.error_limit(
+                self._sources.cluster.app.error_limit(
                     node, 'ERROR Insufficient Storage')
-                self._move_from(progress.stream, node)
-                raise streams.StreamFailed('moved', blame=False)
+                self._sources.move_from(progress.stream, node)
+                raise _Moved
         raise _Detour
-
-    def _move_from(self, stream, node):
-        """Have all that is on a device read from others."""
-        moved = []
-        for index in list(stream.pending):
-            progress = self._progress[index]
-            nodes = progress.object.nodes
-            if nodes.get(stream.server, {}).get('id') == node['id']:
-                moved.append(progress)
-        for progress in moved:
-            stream.pending.remove(progress.entry.index)
-            progress.stream = None
-        for known in {progress.object for progress in moved}:
-            known.nodes.pop(stream.server, None)
-        self._ask(moved)
-
-    def _leave(self, progress):
-        """Read an entry the ordinary way from here on."""
-        stream, progress.stream = progress.stream, None
-        if stream is not None and progress.entry.index in stream.pending:
-            stream.pending.remove(progress.entry.index)
-
-    def _fail_over(self, stream, exc):
-        """Have what a stream has not sent read from other servers."""
-        if stream is None or not stream.pending:
-            return
-        moved = [self._progress[index] for index in stream.pending]
-        stream.pending.clear()
-        stream.close()
-        self.counts['failovers'] += 1
-        self._cluster.failed(stream, exc)
-        for known in {progress.object for progress in moved}:
-            known.failures += 1
-            if exc.blame or known.failures > 1:
-                known.nodes.pop(stream.server, None)
-            if known.failures > _FAILURES:
-                known.nodes = {}
-        self._ask(moved)
 
     # The ordinary way
 
-    def _ordinary(self, progress):
+    def _ordinary(self, progress, again=False):
         entry, known = progress.entry, progress.object
         self.counts['ordinary'] += 1
         left = progress.left()
@@ -396,12 +247,19 @@ class Answer:
         except ordinary.ReadFailed as exc:
             if exc.status == 404 and left is None:
                 known.missing = True
+            if exc.status == 412 and left is not None:
+                exc.status = 409
             yield self._gone(progress, exc.status, str(exc), exc.size)
             return
         try:
             yield from self._pass_on(progress, found)
         except ordinary.ReadFailed as exc:
-            yield self._aborted(progress, exc.status, str(exc))
+            if known.etag and not again:
+                # It may have waited too long since it was begun.
+                found.close()
+                yield from self._ordinary(progress, again=True)
+            else:
+                yield self._aborted(progress, exc.status, str(exc))
         finally:
             found.close()
 

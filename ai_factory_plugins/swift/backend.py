@@ -28,6 +28,8 @@ VERSION = 1
 #: Status of an entry that the proxy has to read the ordinary way: its bytes
 #: on disk are not those that a client is to get.
 UNSUITABLE = 501
+#: Status of an entry of which the bytes that were sent may be wrong.
+VOID = 422
 
 
 class MessageError(ValueError):

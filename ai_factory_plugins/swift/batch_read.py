@@ -49,10 +49,12 @@ recheck_servers      60          seconds after which an object server is asked
 ``/info`` tells clients the first four.
 """
 
+from swift.common.constraints import check_utf8
 from swift.common.constraints import valid_api_version
 from swift.common.registry import register_swift_info
 from swift.common.swob import HTTPBadRequest
 from swift.common.swob import HTTPForbidden
+from swift.common.swob import HTTPPreconditionFailed
 from swift.common.swob import HTTPServiceUnavailable
 from swift.common.swob import Request
 from swift.common.swob import Response
@@ -67,6 +69,7 @@ from ai_factory_plugins.swift import answer
 from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import ordinary
+from ai_factory_plugins.swift import sources
 
 NAME = 'batch_read'
 OPTIONS = {
@@ -124,6 +127,11 @@ class BatchRead:
         return resp(env, start_response)
 
     def _respond(self, req, version, account, container, name):
+        if not check_utf8(wsgi_to_str(req.path_info)):
+            return HTTPPreconditionFailed(
+                request=req, body='Invalid UTF8 or contains NULL')
+        if req.host.split(':')[0] in self._pipeline_final_app.deny_host_headers:
+            return HTTPForbidden(request=req, body='Invalid host header')
         if name:
             return HTTPBadRequest(
                 request=req, body='A batch is sent to a container or account')
@@ -181,7 +189,8 @@ class BatchRead:
             self._unsuitable)
         reads = ordinary.OrdinaryReads(
             req.environ, self.app, rights, self.conf['ordinary_reads'])
-        stream = answer.Answer(found, denied, rights, nodes, reads, self.conf)
+        where = sources.Sources(rights, nodes, reads, self.conf)
+        stream = answer.Answer(found, denied, where, reads, self.conf)
         return Response(
             request=req, content_type=frames.CONTENT_TYPE,
             app_iter=_Counted(stream, self._done))

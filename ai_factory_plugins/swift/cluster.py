@@ -19,6 +19,11 @@ from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import stream as streams
 
 
+def device(node):
+    """What tells a device of a ring from all others, of any ring."""
+    return node['ip'], node['port'], node['device']
+
+
 class Memory:
     """What is remembered from one batch to the next, in one process.
 
@@ -69,6 +74,7 @@ class Cluster:
         self._account = account
         self._without_filter = without_filter
         self._unsuitable = unsuitable
+        self._usable = {}
 
     def find(self, policy, container, name):
         """Where an object should be.
@@ -86,11 +92,18 @@ class Cluster:
             return target, {}
         found = {}
         for node in self._preferred(policy, nodes):
-            server = (node['ip'], node['port'])
-            if server not in self._without_filter and (
-                    not self.app.error_limited(node)):
-                found.setdefault(server, node)
+            if self._is_usable(node):
+                found.setdefault((node['ip'], node['port']), node)
         return target, found
+
+    def _is_usable(self, node):
+        """Whether a device is to be asked; looked up once a batch."""
+        key = device(node)
+        if key not in self._usable:
+            self._usable[key] = (
+                (node['ip'], node['port']) not in self._without_filter
+                and not self.app.error_limited(node))
+        return self._usable[key]
 
     def _preferred(self, policy, nodes):
         """The devices that are as good as the best, as Swift sorts them."""

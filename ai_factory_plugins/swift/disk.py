@@ -153,7 +153,7 @@ class OpenObject:
         """
         if checksum is not None and checksum.hexdigest() != self.etag:
             self._quarantine(0, None)
-            raise Refused(500, 'checksum does not match')
+            raise Refused(backend.VOID, 'checksum does not match')
 
     def _quarantine(self, start, stop):
         """Make DiskFile find what was found here, and act as it does."""

@@ -32,6 +32,7 @@ from ai_factory_plugins.swift import access
 
 _CONTENT_RANGE = re.compile(r'bytes (?:(\d+)-(\d+)|\*)/(\d+)\Z')
 LENGTH_UNKNOWN = 501
+_AHEAD = 32  # entries; one that is farther away would wait too long
 
 
 class ReadFailed(Exception):
@@ -91,7 +92,7 @@ class Answer:
 
     def _cut(self, skip, count):
         """Some of the bytes of the response at hand."""
-        for data in self._response.app_iter:
+        for data in self._received():
             if skip >= len(data):
                 skip -= len(data)
                 continue
@@ -103,6 +104,12 @@ class Answer:
             if not count:
                 return
         raise ReadFailed(503, 'the answer is cut short')
+
+    def _received(self):
+        try:
+            yield from self._response.app_iter
+        except (Exception, eventlet.Timeout) as exc:
+            raise ReadFailed(503, f'reading failed: {exc!r}')
 
     def close(self):
         response, self._response = self._response, None
@@ -162,7 +169,8 @@ class OrdinaryReads:
         """Begin what comes after an entry."""
         while self._expected and self._expected[0].index <= index:
             self._expected.popleft()
-        while self._expected and len(self._begun) + 1 < self._concurrency:
+        while self._expected and len(self._begun) + 1 < self._concurrency and (
+                self._expected[0].index <= index + _AHEAD):
             entry = self._expected.popleft()
             self._begun[entry.index] = eventlet.spawn(
                 self._first, entry, entry.ranges, entry.etag)

@@ -32,7 +32,7 @@ option             default    meaning
 =================  =========  ================================================
 max_body           8388608    bytes that a request may have
 max_open           64         objects that one request may have open at once
-window             2097152    bytes that are read before they are sent; one
+window             524288     bytes that are read before they are sent; one
                               request takes about three times as much memory
 coalesce_gap       16384      bytes between two ranges of one object that are
                               read in vain to save a read
@@ -60,7 +60,7 @@ from ai_factory_plugins.swift import window
 OPTIONS = {
     'max_body': options.Number(8 * options.MIB, 1024, 256 * options.MIB),
     'max_open': options.Number(64, 1, 4096),
-    'window': options.Number(2 * options.MIB, 4096, 64 * options.MIB),
+    'window': options.Number(512 * options.KIB, 4096, 64 * options.MIB),
     'coalesce_gap': options.Number(16 * options.KIB, 0, options.MIB),
     'keep_cache': options.Flag(True),
     'log_requests': options.Flag(True),

@@ -26,6 +26,10 @@ from eventlet import Timeout
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
 
+# Bytes of JSON that an object server gets in one request, about, and what
+# a character, an entry and a range have at most.
+_LARGE = 1024 * 1024
+_ESCAPED, _READ, _RANGE = 6, 256, 48
 # Seconds after which an object server may have given up on a proxy that did
 # not read, since its client did not.
 _PATIENCE = 10
@@ -60,7 +64,8 @@ class BackendStream:
         self._trans_id = trans_id
         self.targets = []
         self._numbers = {}
-        self.nodes = {}
+        self._size = 0
+        self.nodes = {}  # by name of the device
         self.reads = []
         #: numbers of the entries that have not been finished, in order
         self.pending = collections.deque()
@@ -73,7 +78,8 @@ class BackendStream:
         """Ask for an entry; only before :meth:`send`.
 
         :param entry: its number; to be added in ascending order
-        :param target: a :class:`~ai_factory_plugins.swift.backend.Target`
+        :param target: fields of a
+            :class:`~ai_factory_plugins.swift.backend.Target`
         :param ranges: ranges to read
         :param etag: what the object has to have, or None
         :param node: the device in the ring
@@ -82,9 +88,16 @@ class BackendStream:
         if number is None:
             number = self._numbers[target] = len(self.targets)
             self.targets.append(target)
-        self.nodes[node['id']] = node
+            self._size += _ESCAPED * sum(map(len, target[3:]))
+        self.nodes[target[0]] = node
         self.reads.append((entry, number, ranges, etag))
         self.pending.append(entry)
+        self._size += _READ + _RANGE * len(ranges)
+
+    @property
+    def is_full(self):
+        """Whether the request has as much as is good for the server."""
+        return self._size > _LARGE
 
     def send(self):
         """Connect, and send the request; a failure shows when reading."""
@@ -140,6 +153,8 @@ class BackendStream:
         self._resp = resp
         if resp.status in (400, 404, 405, 501):
             raise Unsupported(f'the filter is not there ({resp.status})')
+        if resp.status == 413:
+            raise StreamFailed('the request is too large', blame=False)
         if resp.status != 200 or resp.getheader(
                 'Content-Type', '').split(';')[0] != frames.CONTENT_TYPE:
             raise StreamFailed(f'status {resp.status}')

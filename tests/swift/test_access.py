@@ -131,3 +131,13 @@ def test_slo_segments_need_rights_as_well(tester, reader, secret):
     assert got.status == 409 and not got.data
     got, = tester.batch([{'object': 'slo'}], f'{secret}-open')
     assert got.data == [b'secret']
+
+
+def test_reserved_names(tester, container):
+    response = tester.request(
+        'POST', f'/{container}', X_Versions_Enabled='true')
+    assert response.status == 204
+    tester.put(f'/{container}/o', b'first')
+    for path in (f'/\0versions\0{container}', f'/{container}\0'):
+        response = tester.post_batch([{'object': 'o'}], path[1:])
+        assert response.status == 412

@@ -221,6 +221,34 @@ def test_cut_file(swift, tester, container, blob):
         assert got.data == [blob[500:90001]]
 
 
+def test_file_is_cut_in_mid_stream(swift, tester, container):
+    """The rest is read from another disk, from the right byte on."""
+    body = os.urandom(48 * 1024 * KIB)
+    tester.put(f'/{container}/o', body)
+    wanted = [{'object': 'o', 'ranges': [[5, len(body) - 9]]}]
+    replicas = list(disks.directories(swift, container, 'o').values())
+    with begun(tester, container, wanted) as rest:
+        for path in replicas[:2]:
+            file, = path.glob('*.data')
+            os.truncate(file, 30 * 1024 * KIB)
+        got, = api.decode(rest(), 1)
+    assert got.data == [body[5:len(body) - 8]]
+
+
+def test_changed_file_in_mid_stream(swift, tester, container):
+    """What is wrong is not called right."""
+    body = os.urandom(32 * 1024 * KIB)
+    tester.put(f'/{container}/o', body)
+    for path in disks.directories(swift, container, 'o').values():
+        file, = path.glob('*.data')
+        with open(file, 'r+b') as stream:
+            stream.seek(300000)
+            stream.write(b'wrong')
+    got, = tester.batch([{'object': 'o'}], container)
+    assert got.aborted == 503
+    assert tester.batch([{'object': 'o'}], container)[0].status in (200, 404)
+
+
 def test_changed_file_is_noticed_when_read_whole(
         swift, tester, container, blob):
     body = blob[:500 * KIB]
