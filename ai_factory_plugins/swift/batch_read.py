@@ -130,7 +130,8 @@ class BatchRead:
         if not check_utf8(wsgi_to_str(req.path_info)):
             return HTTPPreconditionFailed(
                 request=req, body='Invalid UTF8 or contains NULL')
-        if req.host.split(':')[0] in self._pipeline_final_app.deny_host_headers:
+        if req.host.split(':')[0] in (
+                self._pipeline_final_app.deny_host_headers):
             return HTTPForbidden(request=req, body='Invalid host header')
         if name:
             return HTTPBadRequest(
@@ -241,4 +242,3 @@ def filter_factory(global_conf, **local_conf):
     def factory(app):
         return BatchRead(app, values, logger)
     return factory
-

@@ -19,13 +19,12 @@ without the filter, and for the last word on what is missing.
 import collections
 import re
 
+import eventlet
 from swift.common.swob import normalize_etag
 from swift.common.swob import wsgi_quote
 from swift.common.utils import close_if_possible
 from swift.common.utils import drain_and_close
 from swift.common.wsgi import make_subrequest
-
-import eventlet
 
 from ai_factory_plugins.dataset import ranges as range_math
 from ai_factory_plugins.swift import access

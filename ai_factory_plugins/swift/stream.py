@@ -15,13 +15,12 @@
 import collections
 import time
 
+from eventlet import Timeout
 from swift.common.bufferedhttp import http_connect_raw
 from swift.common.exceptions import ChunkReadTimeout
 from swift.common.exceptions import ConnectionTimeout
 from swift.common.utils import Timestamp
 from swift.common.utils import WatchdogTimeout
-
-from eventlet import Timeout
 
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend

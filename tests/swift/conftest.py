@@ -31,6 +31,8 @@ STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift'
 BASE_PORT = 21500
 ENCRYPTING = 'proxy-encrypting'
 STOCK = 'proxy-stock'
+MAX_BATCHES = 24
+MAX_BYTES = 100 * 1024 * 1024
 _numbers = itertools.count()
 
 
@@ -47,7 +49,8 @@ def swift():
         proxy={'node_timeout': 3, 'conn_timeout': 1,
                # A server that the tests stop comes back at once.
                'error_suppression_interval': 1},
-        batch_read={'recheck_servers': 0}))
+        batch_read={'recheck_servers': 0, 'max_batches': MAX_BATCHES,
+                    'max_bytes': MAX_BYTES}))
     found.destroy()
     try:
         found.up()
@@ -89,4 +92,3 @@ def ec_container(tester):
 def blob():
     """Bytes, with a megabyte and a bit more of them."""
     return os.urandom(1024 * 1024 + 4321)
-

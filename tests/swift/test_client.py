@@ -214,3 +214,11 @@ def test_more_than_the_limits(swift, tester, container, blobs):
     results = list(reader.read(items, container))
     assert [result.data for result in results] == [
         [blobs['o0'][n:n + 1]] * 3 for n in range(12000)]
+
+
+def test_more_bytes_than_a_batch_has(tester, container):
+    body = os.urandom(30 * 1024 * 1024)
+    tester.put(f'/{container}/large', body)
+    reader = client.BatchReader(tester.url, tester.token)
+    results = reader.read([Item('large')] * 8, container)
+    assert [result.data == [body] for result in results] == [True] * 8

@@ -261,7 +261,7 @@ def test_changed_file_is_noticed_when_read_whole(
             stream.write(b'wrong')
     for _ in range(12):
         got, = tester.batch([{'object': 'o'}], container)
-        # The last word is an ordinary GET's, which checks as it sends.
+        # The last word has an ordinary GET, which checks as it sends.
         assert got.data == [body] or b'wrong' in got.data[0]
     # By then DiskFile has put both into quarantine.
     got, = tester.batch([{'object': 'o'}], container)

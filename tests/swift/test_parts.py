@@ -23,6 +23,9 @@ import os
 import types
 
 import pytest
+from swift.common.middleware import keystoneauth
+from swift.common.middleware import tempauth
+from swift.common import swob
 
 from ai_factory_plugins.dataset import entries
 from ai_factory_plugins.dataset import frames
@@ -34,9 +37,6 @@ from ai_factory_plugins.swift import disk
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import range_server
 from ai_factory_plugins.swift import window
-from swift.common import swob
-from swift.common.middleware import keystoneauth
-from swift.common.middleware import tempauth
 
 
 @pytest.mark.parametrize('known', [batch_read.OPTIONS, range_server.OPTIONS])

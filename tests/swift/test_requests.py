@@ -12,13 +12,17 @@
 
 """Requests that are refused as a whole, and servers that survive them."""
 
+import contextlib
 import json
+import os
 import re
 import socket
+import time
 
 import pytest
 
 from tests.swift import api
+from tests.swift import conftest
 
 GOOD = b'{"object":"o","ranges":[[0,4]]}\n'
 
@@ -92,6 +96,35 @@ def test_batches_are_counted(tester, container):
         assert tester.post_batch(b'', container).status == 400
 
 
+def test_too_many_bytes(tester, container):
+    body = os.urandom(32 * 1024 * 1024)
+    tester.put(f'/{container}/large', body)
+    small = {'object': 'o', 'ranges': [[0, 4]]}
+    found = tester.batch(
+        [small] + [{'object': 'large'}] * 4 + [small], container)
+    assert [got.status for got in found] == [206, 200, 200, 200, 413, 413]
+    assert all(got.data == [body] for got in found[1:4])
+
+
+def test_too_many_batches(tester, container):
+    tester.put(f'/{container}/large', bytes(16 * 1024 * 1024))
+    with contextlib.ExitStack() as stack:
+        for _ in range(conftest.MAX_BATCHES):
+            connection = tester.connect()
+            stack.callback(connection.close)
+            connection.request(
+                'POST', f'{tester.account}/{container}?batch-read=1',
+                b'{"object":"large"}', {'X-Auth-Token': tester.token})
+            assert connection.getresponse().status == 200
+        response = tester.post_batch(GOOD, container)
+        assert response.status == 503
+        assert response.headers['retry-after']
+    deadline = time.monotonic() + 10
+    while tester.post_batch(GOOD, container).status != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_many_entries(tester, container):
     wanted = [{'object': 'o', 'ranges': [[n % 10, n % 10]]}
               for n in range(10000)]
@@ -141,7 +174,7 @@ def test_cut_short(swift, tester, container):
 def test_limits_are_told(swift):
     assert swift.info()['batch_read'] == {
         'version': 1, 'max_entries': 10000, 'max_ranges': 20000,
-        'max_body': 4194304, 'max_bytes': 1073741824}
+        'max_body': 4194304, 'max_bytes': conftest.MAX_BYTES}
 
 
 @pytest.mark.parametrize('body', [
