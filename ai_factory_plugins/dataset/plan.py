@@ -13,17 +13,48 @@
 """Which server is asked for which object."""
 
 import collections
+import heapq
 import math
 import random
 
 
-def assign(wanted, per_request, prefer=(), rng=random):
+class Wave:
+    """Decides how many objects are asked for before others wait.
+
+    Asking for all at once would, on a cluster of many servers, take a
+    connection to each of them.
+
+    :param servers: how many servers may be needed
+    :param entries: how many entries it may have
+    """
+
+    def __init__(self, servers, entries, rng=random):
+        self._servers = servers
+        self._left = entries
+        self._rng = rng
+        self._chosen = set()
+
+    def admits(self, holders):
+        """Whether one more entry may be asked for; it is counted then.
+
+        :param holders: servers that hold the object, a set or a dict's keys
+        """
+        if not self._left:
+            return False
+        if holders and self._chosen.isdisjoint(holders):
+            if len(self._chosen) >= self._servers:
+                return False
+            self._chosen.add(self._rng.choice(list(holders)))
+        self._left -= 1
+        return True
+
+
+def assign(wanted, per_request, rng=random):
     """Choose servers, as few as hold all, more for a large batch.
 
     :param wanted: dict of a key to (weight, servers that hold it); keys
         without a server are left out of the answer
     :param per_request: weight from which on it is spread over more servers
-    :param prefer: servers that are in use already
     :param rng: breaks ties
     :returns: dict of key to server
     """
@@ -34,17 +65,30 @@ def assign(wanted, per_request, prefer=(), rng=random):
     left = {key for key, (_, servers) in wanted.items() if servers}
     weight = sum(wanted[key][0] for key in left)
     width = math.ceil(weight / per_request)
-    order = sorted(holders, key=lambda server: (
-        server not in prefer, rng.random()))
-    chosen = []
-    while left:
-        best = max(order, key=lambda server: len(holders[server] & left))
-        order.remove(best)
-        chosen.append(best)
-        left -= holders[best]
-    order.sort(key=lambda server: len(holders[server]), reverse=True)
-    chosen += order[:max(width - len(chosen), 0)]
+    chosen = _cover(holders, left, rng)
+    others = sorted(
+        holders.keys() - set(chosen), reverse=True,
+        key=lambda server: (len(holders[server]), rng.random()))
+    chosen += others[:max(width - len(chosen), 0)]
     return _spread(wanted, chosen)
+
+
+def _cover(holders, left, rng):
+    """Servers that hold all keys, each time the one that holds most more."""
+    queue = [(-len(keys), rng.random(), server)
+             for server, keys in holders.items()]
+    heapq.heapify(queue)
+    chosen, left = [], set(left)
+    while left:
+        _, tie, server = heapq.heappop(queue)
+        gain = len(holders[server] & left)
+        # What a server adds never grows, so old numbers are upper bounds.
+        if queue and gain < -queue[0][0]:
+            heapq.heappush(queue, (-gain, tie, server))
+        else:
+            chosen.append(server)
+            left -= holders[server]
+    return chosen
 
 
 def _spread(wanted, chosen):

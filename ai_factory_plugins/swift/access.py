@@ -37,7 +37,7 @@ class Denied(Exception):
     """
 
     def __init__(self, response):
-        super().__init__(response.status)
+        super().__init__('denied')
         self.response = response
 
 
@@ -131,7 +131,8 @@ class Access:
             asked += 1
             response = self.denial(entry.container, entry.object)
             if response is not None:
-                denied[entry.index] = response.status_int
+                # It may be any WSGI callable.
+                denied[entry.index] = getattr(response, 'status_int', 403)
                 first = first or response
         if first is not None and len(denied) == asked:
             raise Denied(first)

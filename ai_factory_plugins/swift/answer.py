@@ -15,6 +15,7 @@
 import json
 
 from swift.common.exceptions import ChunkWriteTimeout
+from swift.common.utils import CooperativeIterator
 from swift.common.utils import WatchdogTimeout
 
 from ai_factory_plugins.dataset import frames
@@ -60,7 +61,7 @@ class Answer:
     def __iter__(self):
         app = self._sources.cluster.app
         try:
-            for chunk in self._chunks():
+            for chunk in CooperativeIterator(self._chunks(), period=1):
                 with WatchdogTimeout(
                         app.watchdog, app.client_timeout, ChunkWriteTimeout):
                     yield chunk
@@ -196,14 +197,14 @@ class Answer:
             self.counts['bytes'] += len(frame.data)
             yield frames.encode(*head, frame.data)
             if not length:
-                stream.pending.remove(index)
+                self._sources.done(progress)
                 return
             frame = stream.frame_of(index)
             if frame.kind == frames.ABORT:
                 if frame.status != backend.VOID:
                     raise _Detour
                 yield self._aborted(progress, 503, 'the object is damaged')
-                stream.pending.remove(index)
+                self._sources.done(progress)
                 return
             if frame.kind != frames.DATA or not len(frame.data):
                 raise streams.StreamFailed('the answer is out of step')
@@ -215,7 +216,7 @@ class Answer:
         :returns: its frame
         """
         if status == 416 and progress.parts is None:
-            progress.stream.pending.remove(progress.entry.index)
+            self._sources.done(progress)
             return self._failed(
                 progress.entry, 416, 'beyond the end',
                 **{name: meta[name] for name in ('etag', 'size')

@@ -40,6 +40,8 @@ max_bytes            1073741824  bytes that are read for one batch
 max_batches          64          batches that one process answers at once
 entries_per_request  64          entries from which on another object server
                                  is asked as well
+servers_at_once      32          object servers that are asked at once for one
+                                 batch; twice as many for a moment
 ordinary_reads       4           objects of one batch that are read one by one
                                  at once
 recheck_servers      60          seconds after which an object server is asked
@@ -79,6 +81,7 @@ OPTIONS = {
     'max_bytes': options.Number(1024 * options.MIB, 1, 2 ** 50),
     'max_batches': options.Number(64, 1, 100000),
     'entries_per_request': options.Number(64, 1, 1000000),
+    'servers_at_once': options.Number(32, 1, 10000),
     'ordinary_reads': options.Number(4, 1, 64),
     'recheck_servers': options.Number(60, 0, 86400),
 }
@@ -122,7 +125,7 @@ class BatchRead:
         except BaseException:
             self._running -= 1
             raise
-        if not isinstance(resp.app_iter, _Counted):
+        if not isinstance(getattr(resp, 'app_iter', None), _Counted):
             self._running -= 1
         return resp(env, start_response)
 

@@ -104,7 +104,7 @@ class RangeServer:
         return Response(
             request=req, content_type=frames.CONTENT_TYPE,
             app_iter=CooperativeIterator(
-                self._stream(controller, targets, reads), period=4))
+                self._stream(controller, targets, reads), period=1))
 
     def _stream(self, controller, targets, reads):
         started = time.time()

@@ -12,6 +12,8 @@
 
 """Where the entries of a batch are read: object servers, or GETs."""
 
+import collections
+
 import eventlet
 
 from ai_factory_plugins.dataset import plan
@@ -20,6 +22,7 @@ from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import stream as streams
 
 _FAILURES = 6  # of streams, before an object is read the ordinary way
+_WAVE = 1024   # entries that are asked for at once
 
 
 class Object:
@@ -73,6 +76,9 @@ class Sources:
         self._access = access
         self._reads = reads
         self._conf = conf
+        self._waiting = collections.deque()
+        self._next = 0
+        self._objects = {}
         self._progress = {}
         self._streams = []
 
@@ -82,29 +88,47 @@ class Sources:
             stream.close()
         self._streams.clear()
 
-    def __getitem__(self, index):
-        """The :class:`Progress` of an entry."""
-        return self._progress[index]
-
     def start(self, entries):
-        """Find the objects, and ask the object servers.
+        """Find the containers, and ask the first object servers.
 
         :param entries: list of those that may be read, in order
         :returns: dict of number of the entry to HTTP status, for those whose
             container cannot be read
         """
-        failed, objects = {}, {}
+        failed = {}
         for entry in entries:
             status = self._access.container(entry.container).status
-            if status is not None:
+            if status is None:
+                self._waiting.append(entry)
+            else:
                 failed[entry.index] = status
-                continue
-            key = (entry.container, entry.object)
-            if key not in objects:
-                objects[key] = self._find(entry)
-            self._progress[entry.index] = Progress(entry, objects[key])
-        self._ask(self._progress.values())
         return failed
+
+    def __getitem__(self, index):
+        """The :class:`Progress` of an entry; asked for in order."""
+        while self._waiting and index >= self._next:
+            self._ask_more()
+        return self._progress[index]
+
+    def _ask_more(self):
+        """Ask for as many entries as is good to ask for at once."""
+        wave = plan.Wave(self._conf['servers_at_once'], _WAVE)
+        found = []
+        while self._waiting:
+            entry = self._waiting[0]
+            key = (entry.container, entry.object)
+            if key not in self._objects:
+                self._objects[key] = self._find(entry)
+            if not wave.admits(self._objects[key].nodes):
+                break
+            progress = Progress(entry, self._objects[key])
+            self._progress[entry.index] = progress
+            found.append(progress)
+            self._waiting.popleft()
+        # The next are asked when half of these are done.
+        self._next = found[len(found) // 2].entry.index + 1
+        self._ask(found)
+        eventlet.sleep()  # Others have waited.
 
     def _find(self, entry):
         container = self._access.container(entry.container)
@@ -162,6 +186,14 @@ class Sources:
                 pool.spawn_n(stream.send)
             pool.waitall()
 
+    def done(self, progress):
+        """Note that an entry needs nothing more of its stream."""
+        stream, progress.stream = progress.stream, None
+        stream.pending.remove(progress.entry.index)
+        if not stream.pending:
+            stream.close()
+            self._streams.remove(stream)
+
     def move_from(self, stream, node):
         """Have all that is on a device read from others."""
         moved = []
@@ -190,9 +222,8 @@ class Sources:
 
     def leave(self, progress):
         """Read an entry the ordinary way from here on."""
-        stream, progress.stream = progress.stream, None
-        if stream is not None and progress.entry.index in stream.pending:
-            stream.pending.remove(progress.entry.index)
+        if progress.stream is not None:
+            self.done(progress)
 
     def fail_over(self, stream, exc):
         """Have what a stream has not sent read from other servers."""

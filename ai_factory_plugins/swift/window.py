@@ -17,6 +17,7 @@ from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import disk
 
 _SEND = 256 * 1024  # bytes that are sent at once
+_ENTRIES = 128      # of a window; others wait for the server meanwhile
 
 
 class _Pending:
@@ -65,7 +66,8 @@ class Reader:
                 yield from self._flush()
             pending = self._prepare(read)
             size = ranges.total(pending.parts)
-            if self._size + size > self._window:
+            if (self._size + size > self._window
+                    or len(self._waiting) >= _ENTRIES):
                 yield from self._flush()
             if size > self._window or self._is_whole(pending):
                 yield from self._flush()

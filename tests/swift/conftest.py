@@ -32,6 +32,7 @@ BASE_PORT = 21500
 ENCRYPTING = 'proxy-encrypting'
 STOCK = 'proxy-stock'
 MAX_BATCHES = 24
+SERVERS_AT_ONCE = 2  # fewer than there are
 MAX_BYTES = 100 * 1024 * 1024
 _numbers = itertools.count()
 
@@ -50,7 +51,8 @@ def swift():
                # A server that the tests stop comes back at once.
                'error_suppression_interval': 1},
         batch_read={'recheck_servers': 0, 'max_batches': MAX_BATCHES,
-                    'max_bytes': MAX_BYTES}))
+                    'max_bytes': MAX_BYTES,
+                    'servers_at_once': SERVERS_AT_ONCE}))
     found.destroy()
     try:
         found.up()

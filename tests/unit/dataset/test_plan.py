@@ -56,3 +56,28 @@ class AssignTest(unittest.TestCase):
         wanted = {0: (1, {'a', 'b', 'c'})}
         chosen = {plan.assign(wanted, 64)[0] for _ in range(200)}
         self.assertEqual(chosen, {'a', 'b', 'c'})
+
+    def test_a_cover_is_near_the_best(self):
+        """Objects on 300 servers, a few of which hold most."""
+        rng = random.Random(1)
+        wanted = {key: (1, {rng.randrange(300), rng.randrange(5), 300 + key})
+                  for key in range(2000)}
+        given = plan.assign(wanted, 1000, rng=rng)
+        self.assertLessEqual(len(set(given.values())), 5)
+
+
+class WaveTest(unittest.TestCase):
+
+    def test_servers_are_limited(self):
+        wave = plan.Wave(2, 100)
+        self.assertTrue(wave.admits({'a'}))
+        self.assertTrue(wave.admits({'a'}))
+        self.assertTrue(wave.admits(set()))
+        self.assertTrue(wave.admits({'b'}))
+        self.assertFalse(wave.admits({'c'}))
+        self.assertTrue(wave.admits({'c', 'b'}))
+
+    def test_entries_are_limited(self):
+        wave = plan.Wave(2, 3)
+        self.assertEqual([wave.admits({'a'}) for _ in range(4)],
+                         [True, True, True, False])
