@@ -97,13 +97,16 @@ class _Partial:
         self.size = 0
 
     def result(self, item):
-        data = b''.join(self.chunks)
+        # Most often there is one chunk, which is then copied once.
+        data = (self.chunks[0] if len(self.chunks) == 1
+                else b''.join(self.chunks))
         cuts = list(itertools.accumulate(
             (length for _, length in self.parts), initial=0))
         return Result(
             item, self.status, '', self.meta.get('etag'),
             self.meta.get('size'),
-            [data[start:end] for start, end in itertools.pairwise(cuts)])
+            [bytes(data[start:end])
+             for start, end in itertools.pairwise(cuts)])
 
 
 class BatchReader:

@@ -26,6 +26,7 @@ MAX_RANGES = 1000          #: of one entry
 MAX_POSITION = 2 ** 63 - 1
 MAX_ID = 256               #: characters
 
+_PAUSE = 128  # lines
 _KEYS = frozenset(('object', 'container', 'ranges', 'etag', 'id'))
 _ETAG = re.compile(r'[\x21\x23-\x7e]{1,128}\Z')
 
@@ -96,13 +97,14 @@ class Entry:
         return json.dumps(fields, separators=(',', ':')).encode() + b'\n'
 
 
-def parse(body, limits, container=None):
+def parse(body, limits, container=None, pause=lambda: None):
     """The entries of a request.
 
     :param body: bytes
     :param limits: :class:`Limits`
     :param container: name of the one container that the request is sent to;
         None if it is sent to an account, and each entry names its own
+    :param pause: called now and then, so that others are not kept waiting
     :returns: list of :class:`Entry`; those that are wrong have an ``error``
     :raises RequestError: a line is no JSON object, or there are too many
     """
@@ -115,6 +117,8 @@ def parse(body, limits, container=None):
         raise RequestError(413, f'more than {limits.max_entries} entries')
     found, count = [], 0
     for index, line in enumerate(lines):
+        if not index % _PAUSE:
+            pause()
         entry = Entry(index)
         fields = _fields(line, index)
         try:

@@ -51,6 +51,7 @@ recheck_servers      60          seconds after which an object server is asked
 ``/info`` tells clients the first four.
 """
 
+import eventlet
 from swift.common.constraints import check_utf8
 from swift.common.constraints import valid_api_version
 from swift.common.registry import register_swift_info
@@ -155,7 +156,8 @@ class BatchRead:
         try:
             found = entries.parse(
                 self._body(req), self._limits,
-                wsgi_to_str(container) if container else None)
+                wsgi_to_str(container) if container else None,
+                pause=eventlet.sleep)
             rights = access.Access(
                 req.environ, self.app, wsgi_to_str(version),
                 wsgi_to_str(account))

@@ -22,7 +22,7 @@ from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import stream as streams
 
 _FAILURES = 6  # of streams, before an object is read the ordinary way
-_WAVE = 1024   # entries that are asked for at once
+_WAVE = 512    # entries that are asked for at once
 
 
 class Object:
