@@ -91,6 +91,7 @@ class Answer:
                 if size >= _SEND:
                     yield b''.join(held)
                     held, size = [], 0
+            self._sources.forget(entry.index)
             self.counts['entries'] += 1
         held += frames.encode(
             frames.END, 200, len(self._entries),
@@ -104,7 +105,10 @@ class Answer:
         if entry.error is not None:
             yield self._failed(entry, entry.error.status, str(entry.error))
         elif entry.index in self._denied:
-            yield self._failed(entry, self._denied[entry.index], 'refused')
+            status = self._denied[entry.index]
+            yield self._failed(
+                entry, status, 'the container is not available'
+                if status == 503 else 'access is denied')
         elif self._spent:
             yield self._failed(entry, 413, 'the batch has too many bytes')
         else:

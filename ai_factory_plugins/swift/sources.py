@@ -110,6 +110,10 @@ class Sources:
             self._ask_more()
         return self._progress[index]
 
+    def forget(self, index):
+        """Note that nobody will ask for an entry again."""
+        self._progress.pop(index, None)
+
     def _ask_more(self):
         """Ask for as many entries as is good to ask for at once."""
         wave = plan.Wave(self._conf['servers_at_once'], _WAVE)
