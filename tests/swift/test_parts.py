@@ -25,6 +25,7 @@ import types
 import pytest
 from swift.common.middleware import keystoneauth
 from swift.common.middleware import tempauth
+from swift.common import storage_policy
 from swift.common import swob
 
 from ai_factory_plugins.dataset import entries
@@ -222,3 +223,28 @@ def test_an_object_that_changes_while_it_is_closed(objects):
         (name, [(0, 4000)]) for name in 'abab'], 1, 4096, change=change)
     assert [status for status, _ in found.values()] == [206, 206, 409, 206]
     assert found[0][1] == b'a' * 4001
+
+
+@pytest.mark.parametrize('method, devices', [
+    ('shuffle', {'a', 'b', 'c'}), ('affinity', {'a', 'b'}), ('timing', {'b'})])
+def test_which_replicas_are_asked(method, devices):
+    """Those that the proxy would ask first for a GET."""
+    nodes = [{'id': number, 'ip': name, 'port': 1, 'device': 'd', 'zone': zone}
+             for number, (name, zone) in enumerate(['a1', 'b1', 'c2'])]
+    app = types.SimpleNamespace(
+        get_object_ring=lambda index: types.SimpleNamespace(
+            get_nodes=lambda *names: (5, nodes)),
+        get_policy_options=lambda policy: types.SimpleNamespace(
+            sorting_method=method,
+            read_affinity_sort_key=lambda node: node['zone']),
+        sort_nodes=lambda nodes, policy: sorted(
+            nodes, key=lambda node: (node['zone'], node['ip'] != 'b')),
+        error_limited=lambda node: False)
+    found = cluster.Cluster(
+        app, None, 'AUTH_a', 'tx', cluster.Memory(60), cluster.Memory(60))
+    policy = storage_policy.StoragePolicy(0, 'gold', is_default=True)
+    target, holders = found.find(policy, 'c', 'o')
+    assert target == ('', 5, 0, 'AUTH_a', 'c', 'o')
+    assert {ip for ip, port in holders} == devices
+    found.remember(target)
+    assert found.find(policy, 'c', 'o')[1] == {}
