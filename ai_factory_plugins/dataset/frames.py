@@ -46,7 +46,7 @@ class Frame(typing.NamedTuple):
     :param status: HTTP status of the entry
     :param entry: number of the entry in the request, from 0
     :param text: the JSON text, as bytes; empty for an empty object
-    :param data: bytes
+    :param data: bytes or a memoryview
     """
 
     kind: int
@@ -106,7 +106,7 @@ def read(receive):
     """Receive one frame.
 
     :param receive: called with a number of bytes, returns as many, or fewer
-        if there are no more
+        if there are no more; bytes or a memoryview
     :returns: a :class:`Frame`
     :raises FrameError: it is malformed, or the stream has ended
     """
@@ -123,5 +123,5 @@ def read(receive):
         raise FrameError('the answer is cut short')
     if not text_size:
         return Frame(kind, status, entry, b'', body)
-    return Frame(kind, status, entry, body[:text_size],
+    return Frame(kind, status, entry, bytes(body[:text_size]),
                  memoryview(body)[text_size:])

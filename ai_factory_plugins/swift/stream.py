@@ -133,7 +133,7 @@ class BackendStream:
             with WatchdogTimeout(
                     self._app.watchdog, self._app.recoverable_node_timeout,
                     ChunkReadTimeout):
-                found = frames.read(self._resp.read)
+                found = frames.read(self._receive)
         except StreamFailed as exc:
             self._failure = exc
             raise
@@ -157,6 +157,20 @@ class BackendStream:
         if resp.status != 200 or resp.getheader(
                 'Content-Type', '').split(';')[0] != frames.CONTENT_TYPE:
             raise StreamFailed(f'status {resp.status}')
+
+    def _receive(self, size):
+        """Some bytes of the answer, fewer at its end.
+
+        ``read`` of the response would copy them once more.
+        """
+        data = memoryview(bytearray(size))
+        got = 0
+        while got < size:
+            count = self._resp.readinto(data[got:])
+            if not count:
+                break
+            got += count
+        return data[:got]
 
     def frame_of(self, entry):
         """The next frame of an entry; what is left of earlier ones is dropped.
