@@ -24,7 +24,9 @@ BASE_PORT = 21000
 # Ports that a service takes; a second cloud is moved by --port-offset.
 PORTS = (
     'mariadb', 'epmd', 'rabbitmq', 'rabbitmq-dist', 'memcached', 'keystone',
-    'placement', 'glance', 'neutron', 'nova-api', 'ironic', 'redfish')
+    'placement', 'glance', 'neutron', 'nova-api', 'ironic', 'redfish', 'swift',
+    'swift-stock', 'swift-account', 'swift-container', 'swift-object-0',
+    'swift-object-1', 'swift-object-2')
 
 
 @dataclasses.dataclass(frozen=True)

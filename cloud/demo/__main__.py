@@ -20,11 +20,13 @@ import time
 from rich import console as rich_console
 
 from cloud import core
+from cloud.demo import datasets
 from cloud.demo import machines
 from cloud.demo import virtual
 from cloud import errors
 
-ACTS = {'virtual': virtual.Act, 'machines': machines.Act}
+ACTS = {'virtual': virtual.Act, 'machines': machines.Act,
+        'datasets': datasets.Act}
 
 
 def main():

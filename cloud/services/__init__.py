@@ -32,7 +32,9 @@ from cloud.services import ironic
 from cloud.services import keystone
 from cloud.services import neutron
 from cloud.services import nova
+from cloud.services import object_store
 from cloud.services import placement
 from cloud.services import redfish
 
-MODULES = (keystone, placement, glance, neutron, redfish, ironic, nova)
+MODULES = (keystone, placement, glance, neutron, redfish, ironic, nova,
+           object_store)
