@@ -71,6 +71,18 @@ class AgainTest(base.TestCase):
         self.assertNotIn('ai_factory', files['nova/nova.conf'])
         self.assertIn('batch_read', files['swift/proxy-server.conf'])
 
+    def test_unstack_after_restack(self):
+        """Files go back to what they were before the last run."""
+        options = base.CASES['nova']
+        host = self.stacked(**options)
+        path = host.conf('placement/placement.conf')
+        path.write_text(path.read_text().replace('keystone', 'noauth2'))
+        self.done(host, 'stack', REBUILD='no')
+        self.done(host, 'unstack')
+        stock = (base.HERE / 'sample/placement.conf').read_text()
+        self.assertEqual(
+            stock.replace('keystone', 'noauth2'), path.read_text())
+
     def test_flavors_are_registered_once(self):
         host = self.stacked(**base.CASES['nova'])
         host.calls()
@@ -187,6 +199,21 @@ class ConfigurationTest(base.TestCase):
             'TheirFilter,FabricLocalityFilter',
             self.line(host, 'nova/nova.conf', 'enabled_filters')
             .partition('ServerGroupAffinityFilter,')[2])
+
+    def test_what_is_there_is_not_added(self):
+        given = ('available_filters = nova.scheduler.filters.all_filters\n'
+                 'pci_in_placement = True\n')
+        host = self.edited('nova/nova.conf', 'enabled_filters',
+                           given + 'enabled_filters',
+                           **base.CASES['nova-host'])
+        before = host.files()['nova/nova.conf']
+        self.done(host, 'stack', REBUILD='no')
+        text = host.files()['nova/nova.conf']
+        for line in given.splitlines():
+            self.assertEqual(1, text.count(line), line)
+        self.done(host, 'unstack')
+        self.assertEqual(before, host.files()['nova/nova.conf'].replace(
+            'fixed_key = 0\n', ''))
 
     def test_weighers_of_the_operator_stay(self):
         host = self.edited(
