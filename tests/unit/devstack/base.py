@@ -131,6 +131,13 @@ class TestCase(unittest.TestCase):
         self.done(host, 'stack')
         return host
 
+    def assert_stopped(self, message, found):
+        """A script has stopped with one line that is ours."""
+        self.assertEqual(1, found.returncode, found.stdout)
+        line, = found.stderr.splitlines()
+        self.assertTrue(line.startswith('[ERROR] '), line)
+        self.assertIn(message, line)
+
 
 def changes(host, stock):
     """What our plugin has made of the configuration files, and its calls.
