@@ -61,6 +61,9 @@ if is_service_enabled ai-factory-nova ai-factory-ironic ai-factory-swift; then
         ai_factory_check
         # What an earlier run has left, if unstack.sh did not run.
         ai_factory_undo
+        mkdir -p "$AI_FACTORY_STATE"
+        rm -f "$AI_FACTORY_STATE/ironic-configured"
+        touch "$AI_FACTORY_STATE/begun"
 
     elif [[ "$1" == "stack" && "$2" == "install" ]]; then
         echo_summary "Installing ai-factory-plugins"
@@ -68,7 +71,6 @@ if is_service_enabled ai-factory-nova ai-factory-ironic ai-factory-swift; then
 
     elif [[ "$1" == "stack" && "$2" == "post-config" ]]; then
         echo_summary "Configuring ai-factory-plugins"
-        mkdir -p "$AI_FACTORY_STATE"
         ai_factory_each configure
 
     elif [[ "$1" == "stack" && "$2" == "extra" ]]; then
