@@ -19,15 +19,14 @@ import sys
 import unittest
 from unittest import mock
 
-from tests import tempest as settings  # noqa: I100 - before Tempest
-from tests.tempest import fake_cloud
-
 from tempest import config
 from tempest import test
 from tempest.test_discover import plugins
 
 from ai_factory_plugins.tempest.scenario import test_bare_metal
 from ai_factory_plugins.tempest.scenario import test_gpus
+from tests import tempest as settings
+from tests.tempest import fake_cloud
 
 GPUS = (test_gpus.JoinedGPUsTest, test_gpus.ExtraSpecsTest)
 METAL = (test_bare_metal.BareMetalTest,)

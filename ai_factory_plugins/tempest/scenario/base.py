@@ -19,12 +19,12 @@ joins them.
 
 import collections
 
-from tempest import config
-from tempest import test
 from tempest.common import waiters
+from tempest import config
 from tempest.lib.common import api_microversion_fixture
 from tempest.lib.common.utils import data_utils
 from tempest.lib.common.utils import test_utils
+from tempest import test
 
 from ai_factory_plugins.topology import model
 from ai_factory_plugins.topology import selection

@@ -15,8 +15,8 @@
 import json
 
 from tempest import config
-from tempest.lib import decorators
 from tempest.lib.common import rest_client
+from tempest.lib import decorators
 
 from ai_factory_plugins.baremetal import shape
 from ai_factory_plugins.tempest.scenario import base

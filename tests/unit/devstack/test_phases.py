@@ -342,7 +342,8 @@ class WrongOptionsTest(base.TestCase):
         self.assertEqual('', host.calls())
 
     def test_boards(self):
-        for name in ('hgx', 'hgx-h100 mi300x-8', '../board_data/hgx-h100', '*'):
+        for name in ('hgx', 'hgx-h100 mi300x-8', '../board_data/hgx-h100',
+                     '*'):
             self.assert_stops(f"no board '{name}'; there are h100-4numa ",
                               AI_FACTORY_FAKE_GPUS=name)
 
