@@ -104,9 +104,10 @@ class DevStack:
 
     def neutral(self, text):
         """Text without what differs from machine to machine."""
-        return (text.replace(str(self.root), 'ROOT')
-                .replace(str(PROJECT), 'PROJECT')
-                .replace(sys.executable, 'PYTHON'))
+        # The first may be below the third.
+        return (text.replace(sys.executable, 'PYTHON')
+                .replace(str(self.root), 'ROOT')
+                .replace(str(PROJECT), 'PROJECT'))
 
 
 class TestCase(unittest.TestCase):
