@@ -23,7 +23,7 @@ demo: bootstrap
 	$(TOX) run -q -e demo
 
 check: bootstrap
-	$(TOX) run -e pep8,py3,scenarios,inspection,tempest,dist,docs,releasenotes,functional
+	$(TOX) run -e pep8,dist,docs,releasenotes,tempest,all
 
 clean:
 	if [ -x .tox/cloud/bin/python ]; then .tox/cloud/bin/python -m cloud down --delete; fi

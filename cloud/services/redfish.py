@@ -33,6 +33,7 @@ def _file(cloud):
 
 
 def configure(cloud):
+    cloud.layout.directory('redfish')
     # What was changed since stays as it is.
     for name, machine in machines.MACHINES.items():
         if machine.redfish and name not in _known(cloud):
@@ -79,6 +80,6 @@ def services(cloud):
         'redfish',
         [sys.executable, '-m', 'ai_factory_plugins.testing.redfish',
          '--port', str(layout.port('redfish')),
-         '--state-dir', str(layout.directory('redfish')), str(_file(cloud))],
+         '--state-dir', str(layout.root / 'redfish'), str(_file(cloud))],
         ports=('redfish',),
         ready=lambda: service.answers(layout.url('redfish') + '/redfish/v1'))]

@@ -1,0 +1,127 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The framing of answers: of the proxy to its client, and of a disk to it.
+
+A frame is a header of 16 bytes, a JSON object and data. The header has, in
+network byte order, the kind (1 byte), a byte that is 0, the status of the
+entry (2 bytes), the number of the entry, the length of the JSON text and the
+length of the data (4 bytes each).
+"""
+
+import json
+import struct
+import typing
+
+HEADER = struct.Struct('!BxHIII')
+CONTENT_TYPE = 'application/x-swift-batch-read'
+
+ENTRY = 1   #: the first frame of an entry; all that is known, and data
+DATA = 2    #: more data of the entry
+ABORT = 3   #: there will be no more data of the entry, and what came is void
+END = 4     #: nothing is missing; the number is that of all entries
+KINDS = frozenset((ENTRY, DATA, ABORT, END))
+
+MAX_META = 128 * 1024   #: bytes of JSON in a frame
+MAX_DATA = 1024 * 1024  #: bytes of data in a frame
+
+
+class FrameError(Exception):
+    """What was received is not a frame, or not all of one."""
+
+
+class Frame(typing.NamedTuple):
+    """One frame as it was received.
+
+    :param kind: one of the kinds above
+    :param status: HTTP status of the entry
+    :param entry: number of the entry in the request, from 0
+    :param text: the JSON text, as bytes; empty for an empty object
+    :param data: bytes or a memoryview
+    """
+
+    kind: int
+    status: int
+    entry: int
+    text: bytes
+    data: bytes
+
+    @property
+    def meta(self):
+        """The JSON object.
+
+        :raises FrameError: it is none
+        """
+        if not self.text:
+            return {}
+        try:
+            meta = json.loads(self.text)
+        except (ValueError, RecursionError) as exc:
+            raise FrameError(f'no JSON in a frame: {exc}')
+        if not isinstance(meta, dict):
+            raise FrameError('no JSON object in a frame')
+        return meta
+
+
+def encode(kind, status, entry, meta=None, data=b''):
+    """A frame, as a list of what is to be sent.
+
+    :param meta: dict, or its JSON text as bytes
+    :param data: bytes or a memoryview
+    """
+    if not meta:
+        text = b''
+    elif isinstance(meta, bytes):
+        text = meta
+    else:
+        text = json.dumps(meta, separators=(',', ':')).encode('ascii')
+    head = HEADER.pack(kind, status, entry, len(text), len(data))
+    return [head + text, data] if len(data) else [head + text]
+
+
+def pieces(kind, status, entry, meta, data):
+    """Data of any length, as frames.
+
+    The first is of the kind that is given, and has ``meta``; the others are
+    of the kind :data:`DATA`.
+
+    :returns: iterator of lists of what is to be sent
+    """
+    view = memoryview(data)
+    yield encode(kind, status, entry, meta, view[:MAX_DATA])
+    for start in range(MAX_DATA, len(view), MAX_DATA):
+        yield encode(DATA, status, entry, None, view[start:start + MAX_DATA])
+
+
+def read(receive):
+    """Receive one frame.
+
+    :param receive: called with a number of bytes, returns as many, or fewer
+        if there are no more; bytes or a memoryview
+    :returns: a :class:`Frame`
+    :raises FrameError: it is malformed, or the stream has ended
+    """
+    head = receive(HEADER.size)
+    if len(head) < HEADER.size:
+        raise FrameError('the answer is cut short')
+    kind, status, entry, text_size, data_size = HEADER.unpack(head)
+    if (kind not in KINDS or head[1] or text_size > MAX_META
+            or data_size > MAX_DATA):
+        raise FrameError('what was received is not a frame')
+    size = text_size + data_size
+    body = receive(size) if size else b''
+    if len(body) < size:
+        raise FrameError('the answer is cut short')
+    if not text_size:
+        return Frame(kind, status, entry, b'', body)
+    return Frame(kind, status, entry, bytes(body[:text_size]),
+                 memoryview(body)[text_size:])

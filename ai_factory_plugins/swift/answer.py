@@ -1,0 +1,299 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""The answer to a batch: streams of object servers, put into order."""
+
+import json
+
+from swift.common.exceptions import ChunkWriteTimeout
+from swift.common.utils import CooperativeIterator
+from swift.common.utils import WatchdogTimeout
+
+from ai_factory_plugins.dataset import frames
+from ai_factory_plugins.dataset import ranges
+from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import ordinary
+from ai_factory_plugins.swift import stream as streams
+
+_SEND = 256 * 1024  # bytes that are sent at once
+
+
+class _Detour(Exception):
+    """The entry has to be read the ordinary way."""
+
+
+class _Moved(Exception):
+    """The entry is now asked of another server."""
+
+
+class Answer:
+    """Iterable of bytes: the frames for all entries, in their order.
+
+    Holds one frame of an object server at a time, and what is sent at once;
+    all else waits in the sockets until the client has read.
+
+    :param entries: list of entries
+    :param denied: dict of number of an entry to the status it gets
+    :param sources: a :class:`~ai_factory_plugins.swift.sources.Sources`
+    :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`
+    :param conf: dict of the middleware's options
+    """
+
+    def __init__(self, entries, denied, sources, reads, conf):
+        self._entries = entries
+        self._denied = denied
+        self._sources = sources
+        self._reads = reads
+        self._budget = conf['max_bytes']
+        self._spent = False
+        self.counts = {'entries': 0, 'bytes': 0, 'failed': 0,
+                       'ordinary': 0}
+
+    def __iter__(self):
+        app = self._sources.cluster.app
+        try:
+            for chunk in CooperativeIterator(self._chunks(), period=1):
+                with WatchdogTimeout(
+                        app.watchdog, app.client_timeout, ChunkWriteTimeout):
+                    yield chunk
+        except ChunkWriteTimeout:
+            self._sources.cluster.logger.info(
+                'Client did not read a batch within %ss', app.client_timeout)
+        finally:
+            self.close()
+
+    def close(self):
+        """Give up all connections; to do so twice does no harm."""
+        self._sources.close()
+        self._reads.close()
+        self.counts['requests'] = self._sources.requests
+        self.counts['failovers'] = self._sources.failovers
+
+    def _chunks(self):
+        """The answer, in pieces that are worth sending."""
+        self._denied.update(self._sources.start([
+            entry for entry in self._entries
+            if entry.error is None and entry.index not in self._denied]))
+        held, size = [], 0
+        for entry in self._entries:
+            for frame in self._entry(entry):
+                held += frame
+                size += sum(map(len, frame))
+                if size >= _SEND:
+                    yield b''.join(held)
+                    held, size = [], 0
+            self._sources.forget(entry.index)
+            self.counts['entries'] += 1
+        held += frames.encode(
+            frames.END, 200, len(self._entries),
+            {'entries': len(self._entries), 'bytes': self.counts['bytes']})
+        yield b''.join(held)
+
+    # One entry
+
+    def _entry(self, entry):
+        """The frames of an entry, as lists of bytes."""
+        if entry.error is not None:
+            yield self._failed(entry, entry.error.status, str(entry.error))
+        elif entry.index in self._denied:
+            status = self._denied[entry.index]
+            yield self._failed(
+                entry, status, 'the container is not available'
+                if status == 503 else 'access is denied')
+        elif self._spent:
+            yield self._failed(entry, 413, 'the batch has too many bytes')
+        else:
+            progress = self._sources[entry.index]
+            while True:
+                try:
+                    if progress.stream is not None:
+                        yield from self._from_server(progress)
+                    else:
+                        yield from self._ordinary(progress)
+                    return
+                except streams.StreamFailed as exc:
+                    self._sources.fail_over(progress.stream, exc)
+                except _Moved:
+                    pass
+                except _Detour:
+                    self._sources.leave(progress)
+
+    def _failed(self, entry, status, reason, **meta):
+        """The frame of an entry of which nothing is read."""
+        self.counts['failed'] += 1
+        meta['reason'] = reason
+        if entry.id is not None:
+            meta['id'] = entry.id
+        return frames.encode(frames.ENTRY, status, entry.index, meta)
+
+    def _aborted(self, progress, status, reason):
+        """The frame of an entry of which no more can be read."""
+        self.counts['failed'] += 1
+        return frames.encode(
+            frames.ABORT, status, progress.entry.index, {'reason': reason})
+
+    def _admit(self, progress, etag, parts):
+        """Note what an entry has, before the first byte of it is sent.
+
+        :returns: None, or the frame of its refusal
+        """
+        length = ranges.total(parts)
+        if length > self._budget:
+            self._spent = True
+            return self._failed(
+                progress.entry, 413, 'the batch has too many bytes')
+        self._budget -= length
+        progress.parts = parts
+        progress.object.etag = progress.object.etag or etag
+        return None
+
+    # From an object server
+
+    def _from_server(self, progress):
+        stream, index = progress.stream, progress.entry.index
+        frame = stream.frame_of(index)
+        if frame.kind != frames.ENTRY:
+            raise streams.StreamFailed('the answer is out of step')
+        try:
+            meta = frame.meta
+            if frame.status not in (200, 206):
+                yield self._refusal(progress, frame.status, meta)
+                return
+            etag, parts = meta['etag'], meta['parts']
+            length = ranges.total(parts)
+        except (frames.FrameError, KeyError, TypeError, ValueError) as exc:
+            raise streams.StreamFailed(f'malformed: {exc!r}')
+        known = progress.object
+        if known.etag not in (None, etag):
+            raise _Detour
+        if progress.parts is None:
+            refusal = self._admit(progress, etag, parts)
+            if refusal is not None:
+                yield refusal
+                return
+            text = frame.text
+            if progress.entry.id is not None:
+                text = dict(meta, id=progress.entry.id)
+            head = (frames.ENTRY, frame.status, index, text)
+        elif length == ranges.total(progress.parts) - progress.sent:
+            head = (frames.DATA, frame.status, index, None)
+        else:
+            raise _Detour
+        yield from self._relay(progress, frame, head, length)
+
+    def _relay(self, progress, frame, head, length):
+        """Pass on what an object server sends of an entry."""
+        stream, index = progress.stream, progress.entry.index
+        while True:
+            length -= len(frame.data)
+            if length < 0:
+                raise streams.StreamFailed('more than was announced')
+            progress.sent += len(frame.data)
+            self.counts['bytes'] += len(frame.data)
+            yield frames.encode(*head, frame.data)
+            if not length:
+                self._sources.done(progress)
+                return
+            frame = stream.frame_of(index)
+            if frame.kind == frames.ABORT:
+                if frame.status != backend.VOID:
+                    raise _Detour
+                yield self._aborted(progress, 503, 'the object is damaged')
+                self._sources.done(progress)
+                return
+            if frame.kind != frames.DATA or not len(frame.data):
+                raise streams.StreamFailed('the answer is out of step')
+            head = (frames.DATA, frame.status, index, None)
+
+    def _refusal(self, progress, status, meta):
+        """What becomes of an entry that an object server has refused.
+
+        :returns: its frame
+        """
+        if status == 416 and progress.parts is None:
+            self._sources.done(progress)
+            return self._failed(
+                progress.entry, 416, 'beyond the end',
+                **{name: meta[name] for name in ('etag', 'size')
+                   if name in meta})
+        if status == backend.UNSUITABLE:
+            self._sources.not_raw(progress)
+        elif status == 507:
+            server = progress.stream.server
+            node = progress.object.nodes.get(server)
+            if node is not None:
+                self._sources.cluster.app.error_limit(
+                    node, 'ERROR Insufficient Storage')
+                self._sources.move_from(progress.stream, node)
+                raise _Moved
+        raise _Detour
+
+    # The ordinary way
+
+    def _ordinary(self, progress, again=False):
+        entry, known = progress.entry, progress.object
+        self.counts['ordinary'] += 1
+        left = progress.left()
+        if known.missing:
+            yield self._gone(progress, 404, 'Not Found')
+            return
+        try:
+            found = self._reads.open(
+                entry, left, known.etag if left is not None else None)
+        except ordinary.ReadFailed as exc:
+            if exc.status == 404 and left is None:
+                known.missing = True
+            if exc.status == 412 and left is not None:
+                exc.status = 409
+            yield self._gone(progress, exc.status, str(exc), exc.size)
+            return
+        try:
+            yield from self._pass_on(progress, found)
+        except ordinary.ReadFailed as exc:
+            if known.etag and not again:
+                # It may have waited too long since it was begun.
+                found.close()
+                yield from self._ordinary(progress, again=True)
+            else:
+                yield self._aborted(progress, exc.status, str(exc))
+        finally:
+            found.close()
+
+    def _gone(self, progress, status, reason, size=None):
+        """The frame of an entry that Swift does not give."""
+        if progress.parts is not None:
+            return self._aborted(progress, status, reason)
+        meta = {} if size is None else {'size': size}
+        return self._failed(progress.entry, status, reason, **meta)
+
+    def _pass_on(self, progress, found):
+        entry, known = progress.entry, progress.object
+        status = 206 if entry.ranges else 200
+        if known.etag not in (None, found.etag):
+            yield self._gone(progress, 409, 'the object has changed')
+            return
+        if progress.parts is None:
+            refusal = self._admit(progress, found.etag, found.parts)
+            if refusal is not None:
+                yield refusal
+                return
+            meta = {'etag': found.etag, 'size': found.size,
+                    'parts': found.parts}
+            if entry.id is not None:
+                meta['id'] = entry.id
+            yield frames.encode(
+                frames.ENTRY, status, entry.index, json.dumps(meta).encode())
+        for data in found:
+            progress.sent += len(data)
+            self.counts['bytes'] += len(data)
+            yield from frames.pieces(
+                frames.DATA, status, entry.index, None, data)

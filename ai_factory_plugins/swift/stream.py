@@ -1,0 +1,198 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""One request of the proxy to an object server, and its answer."""
+
+import collections
+import time
+
+from eventlet import Timeout
+from swift.common.bufferedhttp import http_connect_raw
+from swift.common.exceptions import ChunkReadTimeout
+from swift.common.exceptions import ConnectionTimeout
+from swift.common.utils import Timestamp
+from swift.common.utils import WatchdogTimeout
+
+from ai_factory_plugins.dataset import frames
+from ai_factory_plugins.swift import backend
+
+# Bytes of JSON that an object server gets in one request, about, and what
+# a character, an entry and a range have at most.
+_LARGE = 1024 * 1024
+_ESCAPED, _READ, _RANGE = 6, 256, 48
+# Seconds after which an object server may have given up on a proxy that did
+# not read, since its client did not.
+_PATIENCE = 10
+
+
+class StreamFailed(Exception):
+    """No more can be had of this stream.
+
+    :param blame: whether the server is to blame
+    """
+
+    def __init__(self, reason, blame=True):
+        super().__init__(reason)
+        self.blame = blame
+
+
+class Unsupported(StreamFailed):
+    """The server does not have the filter."""
+
+
+class BackendStream:
+    """Ranges from one object server.
+
+    :param app: Swift's proxy application, for its timeouts
+    :param server: (ip, port)
+    :param trans_id: transaction id of the client's request
+    """
+
+    def __init__(self, app, server, trans_id):
+        self._app = app
+        self.server = server
+        self._trans_id = trans_id
+        self.targets = []
+        self._numbers = {}
+        self._size = 0
+        self.nodes = {}  # by name of the device
+        self.reads = []
+        #: numbers of the entries that have not been finished, in order
+        self.pending = collections.deque()
+        self._conn = None
+        self._resp = None
+        self._failure = None
+        self._read_at = time.monotonic()
+
+    def add(self, entry, target, ranges, etag, node):
+        """Ask for an entry; only before :meth:`send`.
+
+        :param entry: its number; to be added in ascending order
+        :param target: fields of a
+            :class:`~ai_factory_plugins.swift.backend.Target`
+        :param ranges: ranges to read
+        :param etag: what the object has to have, or None
+        :param node: the device in the ring
+        """
+        number = self._numbers.get(target)
+        if number is None:
+            number = self._numbers[target] = len(self.targets)
+            self.targets.append(target)
+            self._size += _ESCAPED * sum(map(len, target[3:]))
+        self.nodes[target[0]] = node
+        self.reads.append((entry, number, ranges, etag))
+        self.pending.append(entry)
+        self._size += _READ + _RANGE * len(ranges)
+
+    @property
+    def is_full(self):
+        """Whether the request has as much as is good for the server."""
+        return self._size > _LARGE
+
+    def send(self):
+        """Connect, and send the request; a failure shows when reading."""
+        body = backend.dump(self.targets, self.reads)
+        headers = {
+            'Content-Length': str(len(body)),
+            'Content-Type': 'application/json',
+            'Connection': 'close',
+            'X-Timestamp': Timestamp.now().internal,
+            'X-Trans-Id': self._trans_id or '-',
+            'User-Agent': self._app.backend_user_agent,
+        }
+        try:
+            with ConnectionTimeout(self._app.conn_timeout):
+                self._conn = http_connect_raw(
+                    self.server[0], self.server[1], backend.METHOD,
+                    backend.PATH, headers)
+            with Timeout(self._app.node_timeout):
+                self._conn.send(body)
+        except (Exception, Timeout) as exc:
+            self._failure = StreamFailed(f'connecting failed: {exc!r}')
+
+    def frame(self):
+        """The next frame.
+
+        :raises StreamFailed: there is none
+        """
+        if self._failure is not None:
+            raise self._failure
+        waited = time.monotonic() - self._read_at
+        try:
+            if self._resp is None:
+                self._begin()
+            with WatchdogTimeout(
+                    self._app.watchdog, self._app.recoverable_node_timeout,
+                    ChunkReadTimeout):
+                found = frames.read(self._receive)
+        except StreamFailed as exc:
+            self._failure = exc
+            raise
+        except (Exception, Timeout) as exc:
+            self._failure = StreamFailed(
+                f'reading failed: {exc!r}', blame=waited < _PATIENCE)
+            raise self._failure
+        self._read_at = time.monotonic()
+        return found
+
+    def _begin(self):
+        """Wait for the answer."""
+        with Timeout(self._app.recoverable_node_timeout):
+            resp = self._conn.getresponse()
+        resp.swift_conn = self._conn
+        self._resp = resp
+        if resp.status in (400, 404, 405, 501):
+            raise Unsupported(f'the filter is not there ({resp.status})')
+        if resp.status == 413:
+            raise StreamFailed('the request is too large', blame=False)
+        if resp.status != 200 or resp.getheader(
+                'Content-Type', '').split(';')[0] != frames.CONTENT_TYPE:
+            raise StreamFailed(f'status {resp.status}')
+
+    def _receive(self, size):
+        """Some bytes of the answer, fewer at its end.
+
+        ``read`` of the response would copy them once more.
+        """
+        data = memoryview(bytearray(size))
+        got = 0
+        while got < size:
+            count = self._resp.readinto(data[got:])
+            if not count:
+                break
+            got += count
+        return data[:got]
+
+    def frame_of(self, entry):
+        """The next frame of an entry; what is left of earlier ones is dropped.
+
+        :param entry: its number
+        :raises StreamFailed: there is none
+        """
+        while True:
+            found = self.frame()
+            if found.kind != frames.END:
+                if found.entry == entry:
+                    return found
+                if found.entry < entry:
+                    continue
+            self._failure = StreamFailed('the answer is out of step')
+            raise self._failure
+
+    def close(self):
+        """Give up the connection; to do so twice does no harm."""
+        resp, conn, self._resp, self._conn = self._resp, self._conn, None, None
+        self._failure = self._failure or StreamFailed('closed', blame=False)
+        if resp is not None:
+            resp.nuke_from_orbit()
+        if conn is not None:
+            conn.close()
