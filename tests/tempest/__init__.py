@@ -27,6 +27,7 @@ lock_path = {_directory.name}
 
 [service_available]
 ai_factory = True
+swift = True
 
 [compute]
 image_ref = image

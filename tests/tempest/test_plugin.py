@@ -24,16 +24,27 @@ from tempest import test
 from tempest.test_discover import plugins
 
 from ai_factory_plugins.tempest.scenario import test_bare_metal
+from ai_factory_plugins.tempest.scenario import test_batch_read
 from ai_factory_plugins.tempest.scenario import test_gpus
 from tests import tempest as settings
 from tests.tempest import fake_cloud
+from tests.tempest import fake_swift
 
 GPUS = (test_gpus.JoinedGPUsTest, test_gpus.ExtraSpecsTest)
+SWIFT = (test_batch_read.BatchReadTest,)
 METAL = (test_bare_metal.BareMetalTest,)
 GOOD = fake_cloud.machine(
     'good', 'CUSTOM_GPU_MODEL_H100', 'CUSTOM_GPU_COUNT_8')
 BROKEN = fake_cloud.machine(
     'broken', *GOOD['traits'], 'CUSTOM_GPU_DEGRADED')
+
+
+def manager(cloud, credential_type=None, **kwargs):
+    """The clients of a user."""
+    if isinstance(cloud, fake_swift.Swift):
+        return cloud.manager(fake_swift.ALT if credential_type == 'alt'
+                             else fake_swift.OPERATOR)
+    return fake_cloud.manager(cloud)
 
 
 def run(cloud, classes):
@@ -46,7 +57,7 @@ def run(cloud, classes):
         for item in classes)
     result = unittest.TestResult()
     with (mock.patch.object(test.BaseTestCase, 'get_client_manager',
-                            lambda *args, **kwargs: fake_cloud.manager(cloud)),
+                            lambda *args, **kwargs: manager(cloud, **kwargs)),
           mock.patch.object(test.BaseTestCase, 'clear_credentials'),
           mock.patch.object(test_bare_metal.BareMetalClient, 'nodes',
                             lambda self: cloud.nodes)):
@@ -83,18 +94,20 @@ class PluginTest(unittest.TestCase):
             check=True, timeout=120).stdout
         for name in ('test_two_and_four', 'test_servers_do_not_share_gpus',
                      'test_refusal_when_no_partition_is_left',
-                     'test_typo_is_a_bad_request', 'test_server_by_trait'):
+                     'test_typo_is_a_bad_request', 'test_server_by_trait',
+                     'test_ranges_of_several_objects', 'test_without_access',
+                     'test_access_that_is_given'):
             self.assertIn(name, found)
         self.assertNotIn('_FailedTest', found)
 
 
-class ScenarioTest(unittest.TestCase):
+class Runs:
+    """What can be said of the tests of classes on a cloud."""
 
     def assert_passes(self, cloud, classes, count):
         result = run(cloud, classes)
         self.assertEqual([], result.errors + result.failures + result.skipped)
         self.assertEqual(count, result.testsRun)
-        self.assertEqual(0, cloud.left_behind().total())
 
     def assert_fails(self, cloud, classes, *names):
         result = run(cloud, classes)
@@ -102,9 +115,14 @@ class ScenarioTest(unittest.TestCase):
             case.id().rpartition('.')[2].partition('[')[0]
             for case, _ in result.errors + result.failures})
 
+
+class ScenarioTest(Runs, unittest.TestCase):
+
     def test_gpus(self):
         for hosts in (1, 2):
-            self.assert_passes(fake_cloud.Cloud(hosts), GPUS, 4)
+            cloud = fake_cloud.Cloud(hosts)
+            self.assert_passes(cloud, GPUS, 4)
+            self.assertEqual(0, cloud.left_behind().total())
 
     def test_gpus_that_are_not_joined(self):
         self.assert_fails(
@@ -138,3 +156,31 @@ class ScenarioTest(unittest.TestCase):
                       [dict(GOOD, maintenance=True)]):
             result = run(fake_cloud.Cloud(nodes=nodes), METAL)
             self.assertEqual(1, len(result.skipped))
+
+
+class BatchReadTest(Runs, unittest.TestCase):
+
+    TESTS = ('test_ranges_of_several_objects', 'test_without_access',
+             'test_access_that_is_given')
+
+    def test_batches(self):
+        swift = fake_swift.Swift()
+        self.assert_passes(swift, SWIFT, 3)
+        self.assertEqual(({}, {}), (swift.acls, swift.stored))
+
+    def test_wrong_bytes(self):
+        self.assert_fails(fake_swift.Swift(shift=1), SWIFT,
+                          self.TESTS[0], self.TESTS[2])
+
+    def test_answers_that_are_not_whole(self):
+        self.assert_fails(fake_swift.Swift(whole=False), SWIFT,
+                          self.TESTS[0], self.TESTS[2])
+
+    def test_access_for_everybody(self):
+        self.assert_fails(fake_swift.Swift(authorises=False), SWIFT,
+                          self.TESTS[1])
+
+    def test_swift_without_batches(self):
+        result = run(fake_swift.Swift(info=False), SWIFT)
+        self.assertEqual([], result.errors + result.failures)
+        self.assertTrue(result.skipped)
