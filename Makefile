@@ -23,7 +23,7 @@ demo: bootstrap
 	$(TOX) run -q -e demo
 
 check: bootstrap
-	$(TOX) run -e pep8,dist,docs,releasenotes,all
+	$(TOX) run -e pep8,dist,docs,releasenotes,tempest,all
 
 clean:
 	if [ -x .tox/cloud/bin/python ]; then .tox/cloud/bin/python -m cloud down --delete; fi

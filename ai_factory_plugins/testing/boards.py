@@ -17,8 +17,11 @@ A board is written down once, as facts with their source, in ``board_data/``.
 From it come the files that the inventory reads on a real machine, in the form
 in which the kernel and NVIDIA's tools give them. Nothing above that knows
 that the board is not there.
+
+``python -m ai_factory_plugins.testing.boards NAME DIRECTORY`` writes them.
 """
 
+import argparse
 import dataclasses
 import importlib.resources
 import json
@@ -247,3 +250,18 @@ def _bus_id(spec, module):
     address, = (gpu['address'] for gpu in spec.gpus
                 if gpu['module_id'] == module)
     return _long_address(address)
+
+
+def main(args=None):
+    parser = argparse.ArgumentParser(
+        prog='python -m ' + __spec__.name,
+        description='Write what the kernel and the tools would say on a '
+                    'machine with a board.')
+    parser.add_argument('name', choices=names())
+    parser.add_argument('directory')
+    parsed = parser.parse_args(args)
+    write_capture(load(parsed.name), parsed.directory)
+
+
+if __name__ == '__main__':
+    main()

@@ -54,6 +54,16 @@ class BoardsTest(unittest.TestCase):
                      for p in self.spec.partitions],
                     [(p.id, set(p.members)) for p in board.partitions])
 
+    def test_command(self):
+        boards.main(['hgx-h100', str(self.root / 'one')])
+        boards.write_capture(boards.load('hgx-h100'), self.root / 'two')
+        one, two = (
+            {path.relative_to(self.root / name): path.read_text()
+             for path in (self.root / name).rglob('*') if path.is_file()}
+            for name in ('one', 'two'))
+        self.assertTrue(one)
+        self.assertEqual(two, one)
+
     def test_nova_can_be_told_of_each(self):
         for name in boards.names():
             board = self.read(name)
