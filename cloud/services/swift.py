@@ -38,7 +38,7 @@ SECONDS_TO_START = 60
 DEVICES = 2  # of an object server, so that there are handoffs
 REPLICAS = 3
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache ' \
-       'listing_formats bulk tempauth'
+       'listing_formats bulk tempurl tempauth'
 RIGHT = 'copy slo dlo versioned_writes symlink'
 # (account, user) to (key, groups)
 USERS = {
@@ -51,7 +51,8 @@ _FILTERS = {
     'healthcheck': 'healthcheck', 'proxy-logging': 'proxy_logging',
     'listing_formats': 'listing_formats', 'copy': 'copy', 'slo': 'slo',
     'dlo': 'dlo', 'versioned_writes': 'versioned_writes',
-    'symlink': 'symlink', 'encryption': 'encryption', 'bulk': 'bulk',
+    'symlink': 'symlink', 'tempurl': 'tempurl', 'encryption': 'encryption',
+    'bulk': 'bulk',
 }
 _OURS = 'egg:ai-factory-plugins#'
 
@@ -68,6 +69,9 @@ class Settings:
     :param stock: names of the proxies without the filter ``batch_read``
     :param batch_read: options of that filter
     :param range_server: options of our filter of the object servers
+    :param block_caches: dict of filter to options, for filters
+        ``block_cache`` that proxies have in their pipelines
+    :param s3api: options of the filter ``s3api``, or None for no S3
     :param proxy: options of proxy-server
     :param object_server: options of object-server
     :param ec: whether there is an erasure-coded policy, ``ec``
@@ -79,6 +83,8 @@ class Settings:
     stock: tuple = ()
     batch_read: dict = dataclasses.field(default_factory=dict)
     range_server: dict = dataclasses.field(default_factory=dict)
+    block_caches: dict = dataclasses.field(default_factory=dict)
+    s3api: dict | None = None
     proxy: dict = dataclasses.field(default_factory=dict)
     object_server: dict = dataclasses.field(default_factory=dict)
     ec: bool = False
@@ -179,8 +185,11 @@ class Swift:
 
     def _proxy(self, name):
         ours = [] if name in self.settings.stock else ['batch_read']
+        left = LEFT
+        if self.settings.s3api is not None:
+            left = left.replace('tempauth', 's3api tempauth')
         pipeline = ' '.join([
-            LEFT, *ours, RIGHT, self.settings.proxies[name],
+            left, *ours, RIGHT, self.settings.proxies[name],
             'proxy-logging proxy-server'])
         sections = {
             'DEFAULT': {'expose_info': 'true'},
@@ -203,6 +212,12 @@ class Swift:
                 'use': 'egg:swift#versioned_writes',
                 'allow_object_versioning': 'true'},
         }
+        if self.settings.s3api is not None:
+            sections['filter:s3api'] = {
+                'use': 'egg:swift#s3api', **self.settings.s3api}
+        for filter_, values in self.settings.block_caches.items():
+            sections[f'filter:{filter_}'] = {
+                'use': f'{_OURS}block_cache', **values}
         for known, entry in _FILTERS.items():
             sections.setdefault(
                 f'filter:{known}', {'use': f'egg:swift#{entry}'})

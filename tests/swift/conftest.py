@@ -26,6 +26,7 @@ import pytest
 
 from cloud.services import swift as swift_module
 from tests.swift import api
+from tests.swift import caches as caches_module
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift'
 BASE_PORT = 21500
@@ -53,6 +54,19 @@ def swift():
         batch_read={'recheck_servers': 0, 'max_batches': MAX_BATCHES,
                     'max_bytes': MAX_BYTES,
                     'servers_at_once': SERVERS_AT_ONCE}))
+    found.destroy()
+    try:
+        found.up()
+        yield found
+    finally:
+        found.down()
+    found.destroy()
+
+
+@pytest.fixture(scope='session')
+def caches():
+    """Another Swift, whose proxies have block caches; see caches.py."""
+    found = caches_module.make()
     found.destroy()
     try:
         found.up()

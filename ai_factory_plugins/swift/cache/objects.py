@@ -1,0 +1,177 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What objects there are: asked of Swift, and believed for a while."""
+
+import time
+
+from ai_factory_plugins.swift.cache import backend
+from ai_factory_plugins.swift.cache import blocks
+from ai_factory_plugins.swift.cache import flights
+from ai_factory_plugins.swift.cache import generations
+from ai_factory_plugins.swift.cache import settings
+from ai_factory_plugins.swift.cache import versions
+
+_ATTEMPTS = 3
+# What a record has for a token while memcached is away: never equal to one.
+_NONE = ''
+
+
+class Objects:
+    """Knows the versions of objects.
+
+    :param app: the application right of this middleware
+    :param conf: dict of options
+    :param store: the :class:`~store.Store` of the blocks
+    :param make_event: see :class:`~flights.Flights`
+    :param logger: a logger of Swift's
+    :param look_first: whether to ask for the version alone, since its blocks
+        may be on disk
+    """
+
+    def __init__(self, app, conf, store, make_event, logger, look_first):
+        self._app = app
+        self._conf = conf
+        self._store = store
+        self._logger = logger
+        self._look_first = look_first
+        self._records = versions.Records(
+            int(conf['ram_bytes'] * settings.RECORDS))
+        self._asking = flights.Flights(make_event)
+        self._overtaken = set()  # written while Swift is asked
+
+    def find(self, env, key, wanted):
+        """The version of an object that a request gets.
+
+        :param env: WSGI environment of the request
+        :param key: (account, container, object)
+        :param wanted: a :class:`~door.Wanted`
+        :returns: (:class:`~versions.Version`, whether blocks were read). The
+            version is None if only Swift can answer.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                token = generations.get(env, key)
+            except generations.Unavailable as exc:
+                token = self._without(exc)
+                if token is None:
+                    return None, False
+            record = self._records.get(key)
+            if record is not None and self._holds(record, token):
+                return record.version, False
+            leads, flight = self._asking.join(key)
+            if not leads:
+                # Whether it holds for this request as well, which may have
+                # come after a write, its token tells.
+                flight.wait(self._conf['patience'])
+                continue
+            try:
+                return self._ask(env, key, wanted, token)
+            finally:
+                self._overtaken.discard(key)
+        return None, False
+
+    def _without(self, exc):
+        """What stands for a token where there is none to be had."""
+        if self._conf['without_memcached'] == settings.MAX_AGE:
+            return _NONE
+        self._logger.increment('unavailable')
+        self._logger.debug('Nothing is served from the cache: %s', exc)
+        self._records.clear()
+        return None
+
+    def _holds(self, record, token):
+        """Whether what is known may be believed."""
+        if record.token != token:
+            return False
+        if time.monotonic() - record.seen >= self._conf['max_age']:
+            return False
+        return not _is_expired(record.version)
+
+    def _ask(self, env, key, wanted, token):
+        """Ask Swift; others wait for it."""
+        try:
+            seen, old = time.monotonic(), self._records.get(key)
+            if token is None:
+                token = generations.get_or_set(env, key)
+            newest = generations.is_of_write(token) and (
+                old is None or old.token != token)
+            guess = None
+            if not self._look_first and (old is None or old.version is None):
+                guess = blocks.guess(wanted.range, self._conf['block_size'],
+                                     self._conf['max_read'])
+            try:
+                if guess is None:
+                    self._logger.increment('revalidations')
+                    answer = backend.look(env, self._app, key, newest)
+                else:
+                    self._logger.increment('fills')
+                    answer = backend.read(
+                        env, self._app, key, guess, newest=newest)
+            except backend.NotReadable as exc:
+                self._logger.debug('Not cached: %s: %s', key, exc)
+                self._keep(key, versions.Record(None, token, seen))
+                return None, False
+        except generations.Unavailable as exc:
+            self._asking.fail(key, exc)
+            return None, False
+        except BaseException as exc:
+            self._asking.fail(key, exc)
+            raise
+        return self._take(key, answer, token, seen, old)
+
+    def _keep(self, key, record):
+        if key not in self._overtaken:
+            self._records.put(key, record)
+        self._asking.land(key, record)
+
+    def _take(self, key, answer, token, seen, old):
+        """Believe an answer, and keep the bytes that come with it."""
+        version = answer.version
+        if _is_expired(version) or (
+                old is not None and old.version is not None
+                and version.timestamp < old.version.timestamp):
+            # An old replica, which Swift may read from, but nobody twice.
+            answer.close()
+            self._asking.fail(key, 'an older version than is known')
+            return None, False
+        numbers = led = None
+        if answer.extent is not None:
+            numbers = blocks.numbers(answer.extent, self._conf['block_size'])
+            led = self._store.lead(version, numbers)
+        # Others find the blocks on their way now.
+        self._keep(key, versions.Record(version, token, seen))
+        if numbers:
+            self._store.fill(version, led, numbers, answer)
+        return version, bool(numbers)
+
+    def written(self, env, key):
+        """Note that an object was written, here and everywhere."""
+        self._records.forget(key)
+        if key in self._asking:
+            self._overtaken.add(key)
+        self._logger.increment('invalidations')
+        try:
+            generations.written(env, key)
+        except generations.Unavailable as exc:
+            self._logger.warning(
+                'Other proxies are not told of a write, and may serve what '
+                'was there for %s seconds: %s', self._conf['max_age'], exc)
+
+    def forget(self, key):
+        """Ask anew the next time."""
+        self._records.forget(key)
+
+
+def _is_expired(version):
+    # As the object server has it.
+    return (version is not None and version.expires is not None
+            and version.expires <= time.time())

@@ -1,0 +1,124 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""A Swift with block caches in its proxies, and what the tests do with it."""
+
+import itertools
+import pathlib
+import re
+import time
+
+from cloud.services import swift as swift_module
+from tests.swift import api
+
+STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-cache'
+BASE_PORT = 21700
+BLOCK = 64 * 1024
+MAX_AGE = 2
+MAX_READ = 1024 * 1024
+STOCK, CACHED, SECOND, DISK = 'proxy', 'cached', 'second', 'disk'
+LEFT_OF_CRYPTO, RIGHT_OF_CRYPTO = 'left-of-crypto', 'right-of-crypto'
+TRUSTING, SMALL = 'trusting', 'small'
+OPTIONS = {'block_size': BLOCK, 'max_age': MAX_AGE, 'max_read': MAX_READ,
+           'readahead': 0, 'debug_header': 'true'}
+_numbers = itertools.count()
+
+
+def make():
+    """The Swift, not running."""
+    proxies = {
+        STOCK: '', CACHED: 'block_cache', SECOND: 'block_cache-second',
+        DISK: 'block_cache-disk', TRUSTING: 'block_cache-trusting',
+        SMALL: 'block_cache-small',
+        LEFT_OF_CRYPTO: 'block_cache-disk keymaster encryption',
+        RIGHT_OF_CRYPTO: 'keymaster encryption block_cache-disk'}
+    return swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
+        proxies=proxies, stock=tuple(proxies), s3api={}, block_caches={
+            'block_cache': OPTIONS,
+            # That one believes for long, unless it is told.
+            'block_cache-second': {**OPTIONS, 'max_age': 3600},
+            'block_cache-disk': {
+                **OPTIONS, 'ram_bytes': 2 ** 20, 'disk_bytes': 2 ** 24,
+                'disk_path': STATE.absolute() / 'blocks'},
+            'block_cache-trusting': {
+                **OPTIONS, 'without_memcached': 'max_age', 'max_age': 3600},
+            'block_cache-small': {
+                **OPTIONS, 'ram_bytes': 2 ** 21, 'max_pending': 2 ** 21,
+                'readahead': 2 ** 18},
+        }, proxy={'node_timeout': 3, 'conn_timeout': 1,
+                  'error_suppression_interval': 1}))
+
+
+def new_container(owner):
+    """Name of a new container."""
+    name = f'c{next(_numbers)}'
+    owner.put(f'/{name}')
+    return name
+
+
+def reads(swift, path, methods='GET|HEAD'):
+    """How often the object servers were asked for an object.
+
+    :param path: ``container/object``
+    """
+    line = re.compile(
+        rf'"(?:{methods}) /d\d/\d+/AUTH_test/{re.escape(path)}" ')
+    count = 0
+    # The line comes when the server has sent all.
+    time.sleep(0.1)
+    for number in range(swift.settings.object_servers):
+        log = swift.layout.log(swift.object_server(number))
+        count += len(line.findall(log.read_text(errors='replace')))
+    return count
+
+
+def how(response):
+    """What the cache says that it has done."""
+    return response.headers.get('x-block-cache')
+
+
+class Pair:
+    """The same user at a stock proxy and at one with a cache."""
+
+    def __init__(self, swift, proxy=CACHED, user='tester', account='test'):
+        self.stock = api.Api(swift, account, user, proxy=STOCK)
+        self.cached = api.Api(swift, account, user, proxy=proxy)
+
+    def same(self, path, wanted=None, method='GET', query='', **headers):
+        """Compare what both say, down to the headers.
+
+        :returns: what the cache says
+        """
+        if wanted is not None:
+            headers['Range'] = wanted
+        expected = self.stock.request(method, path, query=query, **headers)
+        got = self.cached.request(method, path, query=query, **headers)
+        assert got.status == expected.status
+        assert _without_boundary(got) == _without_boundary(expected)
+        return got
+
+
+def _without_boundary(response):
+    """Headers and body, but for a part that is random."""
+    headers, body = plain(response), response.body
+    found = re.search(r'boundary=(\w+)', headers.get('content-type', ''))
+    if found:
+        headers['content-type'] = headers['content-type'].replace(
+            found[1], '')
+        body = body.replace(found[1].encode(), b'')
+    return headers, body
+
+
+def plain(response):
+    """The headers that do not belong to one answer alone."""
+    return {name: value for name, value in response.headers.items()
+            if name not in ('date', 'x-trans-id', 'x-openstack-request-id',
+                            'x-block-cache')}
