@@ -72,6 +72,7 @@ class Settings:
     :param block_caches: dict of filter to options, for filters
         ``block_cache`` that proxies have in their pipelines
     :param s3api: options of the filter ``s3api``, or None for no S3
+    :param s3_acl: names of the proxies whose S3 has ACLs of objects
     :param proxy: options of proxy-server
     :param object_server: options of object-server
     :param ec: whether there is an erasure-coded policy, ``ec``
@@ -85,6 +86,7 @@ class Settings:
     range_server: dict = dataclasses.field(default_factory=dict)
     block_caches: dict = dataclasses.field(default_factory=dict)
     s3api: dict | None = None
+    s3_acl: tuple = ()
     proxy: dict = dataclasses.field(default_factory=dict)
     object_server: dict = dataclasses.field(default_factory=dict)
     ec: bool = False
@@ -214,7 +216,8 @@ class Swift:
         }
         if self.settings.s3api is not None:
             sections['filter:s3api'] = {
-                'use': 'egg:swift#s3api', **self.settings.s3api}
+                'use': 'egg:swift#s3api', **self.settings.s3api,
+                's3_acl': name in self.settings.s3_acl}
         for filter_, values in self.settings.block_caches.items():
             sections[f'filter:{filter_}'] = {
                 'use': f'{_OURS}block_cache', **values}

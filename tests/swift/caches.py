@@ -11,12 +11,14 @@
 # under the License.
 """A Swift with block caches in its proxies, and what the tests do with it."""
 
+import http.client
 import itertools
 import pathlib
 import re
 import time
 
 from cloud.services import swift as swift_module
+from cloud import signing
 from tests.swift import api
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-cache'
@@ -26,7 +28,7 @@ MAX_AGE = 2
 MAX_READ = 1024 * 1024
 STOCK, CACHED, SECOND, DISK = 'proxy', 'cached', 'second', 'disk'
 LEFT_OF_CRYPTO, RIGHT_OF_CRYPTO = 'left-of-crypto', 'right-of-crypto'
-TRUSTING, SMALL = 'trusting', 'small'
+TRUSTING, SMALL, S3_ACL = 'trusting', 'small', 's3-acl'
 OPTIONS = {'block_size': BLOCK, 'max_age': MAX_AGE, 'max_read': MAX_READ,
            'readahead': 0, 'debug_header': 'true'}
 _numbers = itertools.count()
@@ -37,11 +39,12 @@ def make():
     proxies = {
         STOCK: '', CACHED: 'block_cache', SECOND: 'block_cache-second',
         DISK: 'block_cache-disk', TRUSTING: 'block_cache-trusting',
-        SMALL: 'block_cache-small',
+        SMALL: 'block_cache-small', S3_ACL: 'block_cache',
         LEFT_OF_CRYPTO: 'block_cache-disk keymaster encryption',
         RIGHT_OF_CRYPTO: 'keymaster encryption block_cache-disk'}
     return swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        proxies=proxies, stock=tuple(proxies), s3api={}, block_caches={
+        proxies=proxies, stock=tuple(proxies), s3api={}, s3_acl=(S3_ACL,),
+        block_caches={
             'block_cache': OPTIONS,
             # That one believes for long, unless it is told.
             'block_cache-second': {**OPTIONS, 'max_age': 3600},
@@ -53,7 +56,7 @@ def make():
             'block_cache-small': {
                 **OPTIONS, 'ram_bytes': 2 ** 21, 'max_pending': 2 ** 21,
                 'readahead': 2 ** 18},
-        }, proxy={'node_timeout': 3, 'conn_timeout': 1,
+        }, proxy={'node_timeout': 10, 'conn_timeout': 5,
                   'error_suppression_interval': 1}))
 
 
@@ -62,6 +65,27 @@ def new_container(owner):
     name = f'c{next(_numbers)}'
     owner.put(f'/{name}')
     return name
+
+
+def s3(swift, path, proxy=CACHED, method='GET', body=None, user='tester',
+       account='test', **headers):
+    """A signed request of S3.
+
+    :returns: an :class:`api.Response`
+    """
+    connection = http.client.HTTPConnection(
+        '127.0.0.1', swift.port(proxy), timeout=60)
+    try:
+        connection.request(method, signing.presign(
+            f'127.0.0.1:{swift.port(proxy)}', path, f'{account}:{user}',
+            swift_module.USERS[account, user][0], method), body,
+            {name.replace('_', '-'): value for name, value in headers.items()})
+        response = connection.getresponse()
+        return api.Response(
+            response.status, {name.lower(): value for name, value
+                              in response.getheaders()}, response.read())
+    finally:
+        connection.close()
 
 
 def reads(swift, path, methods='GET|HEAD'):
@@ -121,4 +145,5 @@ def plain(response):
     """The headers that do not belong to one answer alone."""
     return {name: value for name, value in response.headers.items()
             if name not in ('date', 'x-trans-id', 'x-openstack-request-id',
+                            'x-amz-id-2', 'x-amz-request-id',
                             'x-block-cache')}

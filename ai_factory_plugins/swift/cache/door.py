@@ -12,6 +12,7 @@
 """Which requests the cache may answer."""
 
 import functools
+import time
 import typing
 
 from swift.common.constraints import valid_api_version
@@ -24,7 +25,9 @@ from ai_factory_plugins.swift.cache import blocks
 _CONDITIONS = (
     'HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH', 'HTTP_IF_MODIFIED_SINCE',
     'HTTP_IF_UNMODIFIED_SINCE', 'HTTP_IF_RANGE', 'HTTP_X_NEWEST',
-    'HTTP_ORIGIN', 'HTTP_X_OPEN_EXPIRED', 'HTTP_X_TIMESTAMP')
+    'HTTP_ORIGIN', 'HTTP_X_OPEN_EXPIRED')
+_TIMESTAMP = 'HTTP_X_TIMESTAMP'
+_RECENT = 60  # seconds
 _BACKEND = 'HTTP_X_BACKEND_'
 _IGNORE_RANGE = _BACKEND + 'IGNORE_RANGE_IF_METADATA_PRESENT'
 _RESERVED = _BACKEND + 'ALLOW_RESERVED_NAMES'
@@ -80,6 +83,8 @@ def wanted(env, key):
     for name in env:
         if name.startswith(_BACKEND) and name not in _KNOWN:
             return None
+    if _TIMESTAMP in env and not _is_recent(env[_TIMESTAMP]):
+        return None
     reserved = config_true_value(env.get(_RESERVED, 'false'))
     if not reserved and (_RESERVED in env or any(
             '\0' in part for part in key)):
@@ -93,6 +98,18 @@ def wanted(env, key):
         if found is None:
             return None
     return Wanted(found, whole_with)
+
+
+def _is_recent(timestamp):
+    """Whether a request is of now.
+
+    Proxy-server notes the time in a request, which symlink repeats; clients
+    cannot give one, as gatekeeper takes it away.
+    """
+    try:
+        return 0 <= time.time() - float(timestamp) < _RECENT
+    except ValueError:
+        return False
 
 
 @functools.lru_cache(64)
