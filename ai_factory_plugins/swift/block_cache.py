@@ -137,7 +137,8 @@ class BlockCache:
             status = context._get_status_int()
         finally:
             if status not in _REFUSED:
-                self._objects.written(env, key)
+                self._objects.written(
+                    env, key, env['REQUEST_METHOD'] != 'POST')
         start_response(context._response_status, context._response_headers,
                        context._response_exc_info)
         return iterator

@@ -71,6 +71,7 @@ class Settings:
     :param range_server: options of our filter of the object servers
     :param block_caches: dict of filter to options, for filters
         ``block_cache`` that proxies have in their pipelines
+    :param memcache: options of the filter ``cache``
     :param s3api: options of the filter ``s3api``, or None for no S3
     :param s3_acl: names of the proxies whose S3 has ACLs of objects
     :param proxy: options of proxy-server
@@ -85,6 +86,7 @@ class Settings:
     batch_read: dict = dataclasses.field(default_factory=dict)
     range_server: dict = dataclasses.field(default_factory=dict)
     block_caches: dict = dataclasses.field(default_factory=dict)
+    memcache: dict = dataclasses.field(default_factory=dict)
     s3api: dict | None = None
     s3_acl: tuple = ()
     proxy: dict = dataclasses.field(default_factory=dict)
@@ -202,7 +204,8 @@ class Swift:
             'filter:cache': {
                 'use': 'egg:swift#memcache',
                 'memcache_servers':
-                    f'{layouts.HOST}:{self.port("memcached")}'},
+                    f'{layouts.HOST}:{self.port("memcached")}',
+                **self.settings.memcache},
             'filter:tempauth': {'use': 'egg:swift#tempauth', **{
                 f'user_{account}_{user}': f'{key} {groups}'.strip()
                 for (account, user), (key, groups) in USERS.items()}},

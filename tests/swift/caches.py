@@ -56,8 +56,52 @@ def make():
             'block_cache-small': {
                 **OPTIONS, 'ram_bytes': 2 ** 21, 'max_pending': 2 ** 21,
                 'readahead': 2 ** 18},
-        }, proxy={'node_timeout': 10, 'conn_timeout': 5,
+        }, memcache={'error_suppression_interval': 1}, proxy={'node_timeout': 10, 'conn_timeout': 5,
                   'error_suppression_interval': 1}))
+
+
+def up(swift):
+    """Start it, and wait until all of it works.
+
+    That something listens on a port is not enough: Swift binds its sockets
+    before it reads its configuration.
+    """
+    swift.up()
+    for name in swift.settings.proxies:
+        until(lambda: _is_healthy(swift, name))
+    owner = api.Api(swift)
+    until(lambda: owner.request('POST').status == 204)
+    until(lambda: owner.request('PUT', '/up').status in (201, 202))
+    for number in range(50):
+        until(lambda: owner.request('PUT', f'/up/{number}').status == 201)
+        until(lambda: owner.get(f'/up/{number}').status == 200)
+
+
+def restart(swift, name):
+    """Stop a proxy and start it."""
+    swift.stop(name)
+    swift.start(name)
+    until(lambda: _is_healthy(swift, name))
+
+
+def until(condition, seconds=60):
+    """Wait for something."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _is_healthy(swift, name):
+    connection = http.client.HTTPConnection(
+        '127.0.0.1', swift.port(name), timeout=10)
+    try:
+        connection.request('GET', '/healthcheck')
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def new_container(owner):
@@ -147,3 +191,9 @@ def plain(response):
             if name not in ('date', 'x-trans-id', 'x-openstack-request-id',
                             'x-amz-id-2', 'x-amz-request-id',
                             'x-block-cache')}
+
+
+def memory(swift, name):
+    """Bytes of RAM that a process takes."""
+    status = pathlib.Path(f'/proc/{swift.pid(name)}/status').read_text()
+    return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1]) * 1024

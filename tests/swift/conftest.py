@@ -69,7 +69,7 @@ def caches():
     found = caches_module.make()
     found.destroy()
     try:
-        found.up()
+        caches_module.up(found)
         yield found
     finally:
         found.down()

@@ -153,22 +153,27 @@ class Objects:
             self._store.fill(version, led, numbers, answer)
         return version, bool(numbers)
 
-    def written(self, env, key):
-        """Note that an object was written, here and everywhere."""
-        self._records.forget(key)
-        if key in self._asking:
-            self._overtaken.add(key)
+    def written(self, env, key, has_new_bytes):
+        """Note that an object was written, here and everywhere.
+
+        :param has_new_bytes: whether the version has changed as well
+        """
         self._logger.increment('invalidations')
+        if has_new_bytes:
+            self.forget(key)
         try:
             generations.written(env, key)
         except generations.Unavailable as exc:
             self._logger.warning(
                 'Other proxies are not told of a write, and may serve what '
                 'was there for %s seconds: %s', self._conf['max_age'], exc)
+            self.forget(key)
 
     def forget(self, key):
-        """Ask anew the next time."""
+        """Ask anew the next time, and believe nothing that is asked now."""
         self._records.forget(key)
+        if key in self._asking:
+            self._overtaken.add(key)
 
 
 def _is_expired(version):
