@@ -136,9 +136,7 @@ def _get(connection, target, headers, first, length):
 
 
 def _measure(found, proxy, options, target):
-    """Items a second; CPU seconds of all servers, and of the proxy, an
-    item.
-    """
+    """Items a second; CPU seconds an item of all servers, and of the proxy."""
     context = multiprocessing.get_context('fork')
     start, count = context.Barrier(options.clients + 1), context.Value('q', 0)
     processes = [

@@ -54,10 +54,11 @@ def make():
             'block_cache-trusting': {
                 **OPTIONS, 'without_memcached': 'max_age', 'max_age': 3600},
             'block_cache-small': {
-                **OPTIONS, 'ram_bytes': 2 ** 21, 'max_pending': 2 ** 21,
+                **OPTIONS, 'ram_bytes': 2 ** 23, 'max_pending': 2 ** 21,
                 'readahead': 2 ** 18},
-        }, memcache={'error_suppression_interval': 1}, proxy={'node_timeout': 10, 'conn_timeout': 5,
-                  'error_suppression_interval': 1}))
+        }, memcache={'error_suppression_interval': 1},
+        proxy={'node_timeout': 10, 'conn_timeout': 5,
+               'error_suppression_interval': 1}))
 
 
 def up(swift):

@@ -151,7 +151,8 @@ def test_large_objects(caches, pair, container, blob):
 def test_symlinks(pair, container, blob):
     pair.stock.put(f'/{container}/target', blob)
     etag = pair.stock.request('HEAD', f'/{container}/target').headers['etag']
-    pair.stock.put(f'/{container}/link', X_Symlink_Target=f'{container}/target')
+    pair.stock.put(f'/{container}/link',
+                   X_Symlink_Target=f'{container}/target')
     pair.stock.put(f'/{container}/static', X_Symlink_Target_Etag=etag,
                    X_Symlink_Target=f'{container}/target')
     pair.stock.put(f'/{container}/none', X_Symlink_Target=f'{container}/no')

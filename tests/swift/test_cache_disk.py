@@ -55,12 +55,15 @@ def written(path):
 
 
 def restart(caches, owner, path):
-    log = caches.layout.log(module.DISK)
-    before = log.read_text(errors='replace').count(OPENED)
+    def opened():
+        log = caches.layout.log(module.DISK)
+        return log.read_text(errors='replace').count(OPENED)
+
+    before = opened()
     module.restart(caches, module.DISK)
     # The tier is opened with the first request.
     owner.get(f'{path}-none')
-    module.until(lambda: log.read_text(errors='replace').count(OPENED) > before)
+    module.until(lambda: opened() > before)
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from ai_factory_plugins.swift.cache import blocks
 from ai_factory_plugins.swift.cache import versions
 
 SOURCE = 'BC'  # marks requests of this middleware in the logs
-_TIMESTAMP = 'X-Backend-Data-Timestamp'
+_OF_DATA = 'X-Backend-Data-Timestamp'
+_OF_ALL = 'X-Backend-Timestamp'
 # Of a response, and not of the object.
 _NOT_KEPT = frozenset((
     'content-length', 'content-range', 'date', 'connection',
@@ -56,7 +57,7 @@ class Answer:
         close_if_possible(self._response.app_iter)
 
 
-def look(env, app, key, newest):
+def look(env, app, key, newest=False):
     """Ask for an object's version.
 
     :param env: WSGI environment of the client's request
@@ -66,7 +67,7 @@ def look(env, app, key, newest):
     :returns: an :class:`Answer` without bytes
     :raises NotReadable: there is no version that could be cached
     """
-    response = _ask(env, app, 'HEAD', newest, {})
+    response = _ask(env, app, 'HEAD', {'X-Newest': 'true'} if newest else {})
     drain_and_close(response)
     if response.status_int != 200 or response.content_length is None:
         raise NotReadable(response.status)
@@ -74,7 +75,7 @@ def look(env, app, key, newest):
                   response)
 
 
-def read(env, app, key, extent, version=None, newest=False):
+def read(env, app, key, extent, version=None):
     """Read bytes of an object.
 
     :param extent: a :class:`~blocks.Extent`; may go beyond the end
@@ -85,7 +86,7 @@ def read(env, app, key, extent, version=None, newest=False):
     headers = {'Range': f'bytes={extent.first}-{extent.last}'}
     if version is not None:
         headers['If-Match'] = f'"{version.etag}"'
-    response = _ask(env, app, 'GET', newest, headers)
+    response = _ask(env, app, 'GET', headers)
     try:
         found = blocks.content_range(response.headers.get('Content-Range'))
         if response.status_int != 206 or found is None:
@@ -102,9 +103,7 @@ def read(env, app, key, extent, version=None, newest=False):
         raise
 
 
-def _ask(env, app, method, newest, headers):
-    if newest:
-        headers['X-Newest'] = 'true'
+def _ask(env, app, method, headers):
     if 'HTTP_X_BACKEND_ALLOW_RESERVED_NAMES' in env:
         headers['X-Backend-Allow-Reserved-Names'] = 'true'
     req = make_pre_authed_request(
@@ -123,9 +122,9 @@ def _version(key, response, size):
     :raises NotReadable: it does not tell well enough
     """
     headers = response.headers
-    timestamp = headers.get(_TIMESTAMP)
+    timestamp, changed = headers.get(_OF_DATA), headers.get(_OF_ALL)
     etag = normalize_etag(headers.get('ETag') or '')
-    if not timestamp or not etag:
+    if not timestamp or not changed or not etag:
         raise NotReadable('the version is not known')
     expires = headers.get('X-Delete-At')
     try:
@@ -136,4 +135,4 @@ def _version(key, response, size):
             if name.lower() not in _NOT_KEPT]
     return versions.Version(
         (*key, timestamp, etag, size), kept,
-        frozenset(name.lower() for name, _ in kept), expires)
+        frozenset(name.lower() for name, _ in kept), changed, expires)

@@ -19,7 +19,9 @@ is none; what it has learned holds as long as the token is the same.
 That holds in any order of events: a token that was taken before a write is
 over differs from the one that the write sets, and who takes it later asks
 Swift later as well. A token that memcached has lost is set anew, so that what
-depends on it is asked for again.
+depends on it is asked for again. The token of a write has the time of the
+write as well: what a replica says that has missed the write is older, and is
+not believed.
 """
 
 import uuid
@@ -37,9 +39,12 @@ class Unavailable(Exception):
     """Memcached does not answer, or there is none in the pipeline."""
 
 
-def is_of_write(token):
-    """Whether a write has set a token, so that replicas may differ."""
-    return token is not None and token.startswith(_WRITTEN)
+def written_at(token):
+    """When the write was that has set a token.
+
+    :returns: as Swift writes timestamps, ``''`` where no write has set it
+    """
+    return token.partition('/')[2] if token.startswith(_WRITTEN) else ''
 
 
 def get(env, key):
@@ -64,22 +69,24 @@ def get_or_set(env, key):
 
     :raises Unavailable: there is no telling
     """
-    return get(env, key) or _set(env, key, _SEEN)
+    return get(env, key) or _set(env, key, _SEEN + uuid.uuid4().hex)
 
 
 def written(env, key):
     """Tell all proxies that an object was written.
 
+    :param env: WSGI environment of the write, in which proxy-server has noted
+        its time
     :raises Unavailable: they are not told
     """
-    _set(env, key, _WRITTEN)
+    moment = env.get('HTTP_X_TIMESTAMP') or ''
+    _set(env, key, f'{_WRITTEN}{uuid.uuid4().hex}/{moment}')
 
 
-def _set(env, key, kind):
+def _set(env, key, token):
     memcache = cache_from_env(env, True)
     if memcache is None:
         raise Unavailable('there is no memcached in the pipeline')
-    token = kind + uuid.uuid4().hex
     try:
         memcache.set(_name(key), token, time=LIFETIME, raise_on_error=True)
     except MemcacheConnectionError as exc:

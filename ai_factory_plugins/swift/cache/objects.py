@@ -102,56 +102,68 @@ class Objects:
             seen, old = time.monotonic(), self._records.get(key)
             if token is None:
                 token = generations.get_or_set(env, key)
-            newest = generations.is_of_write(token) and (
-                old is None or old.token != token)
-            guess = None
-            if not self._look_first and (old is None or old.version is None):
-                guess = blocks.guess(wanted.range, self._conf['block_size'],
-                                     self._conf['max_read'])
+            version = None if old is None else old.version
             try:
-                if guess is None:
-                    self._logger.increment('revalidations')
-                    answer = backend.look(env, self._app, key, newest)
-                else:
-                    self._logger.increment('fills')
-                    answer = backend.read(
-                        env, self._app, key, guess, newest=newest)
+                answer = self._answer(
+                    env, key, wanted, version, max(
+                        generations.written_at(token),
+                        '' if version is None else version.changed))
             except backend.NotReadable as exc:
                 self._logger.debug('Not cached: %s: %s', key, exc)
                 self._keep(key, versions.Record(None, token, seen))
                 return None, False
+            if answer is None:
+                self._asking.fail(key, 'an older version than is known')
+                return None, False
+            numbers = led = None
+            if answer.extent is not None:
+                numbers = blocks.numbers(
+                    answer.extent, self._conf['block_size'])
+                led = self._store.lead(answer.version, numbers)
         except generations.Unavailable as exc:
             self._asking.fail(key, exc)
             return None, False
         except BaseException as exc:
             self._asking.fail(key, exc)
             raise
-        return self._take(key, answer, token, seen, old)
+        # Others find the blocks on their way now.
+        self._keep(key, versions.Record(answer.version, token, seen))
+        if numbers:
+            self._store.fill(answer.version, led, numbers, answer)
+        return answer.version, bool(numbers)
+
+    def _answer(self, env, key, wanted, known, not_before):
+        """What Swift says.
+
+        :param known: the version that was there, or None
+        :param not_before: when the object has changed at the latest
+        :returns: a :class:`~backend.Answer`, or None if replicas do not agree
+        :raises NotReadable: see :mod:`backend`
+        """
+        guess = None
+        if not self._look_first and known is None:
+            guess = blocks.guess(wanted.range, self._conf['block_size'],
+                                 self._conf['max_read'])
+        if guess is None:
+            self._logger.increment('revalidations')
+            answer = backend.look(env, self._app, key)
+        else:
+            self._logger.increment('fills')
+            answer = backend.read(env, self._app, key, guess)
+        if answer.version.changed < not_before:
+            # A replica that has missed a write. Swift may read from it, but
+            # what is kept would be read again.
+            answer.close()
+            self._logger.increment('stale_replicas')
+            answer = backend.look(env, self._app, key, newest=True)
+            if answer.version.changed < not_before:
+                return None
+        return None if _is_expired(answer.version) else answer
 
     def _keep(self, key, record):
         if key not in self._overtaken:
             self._records.put(key, record)
         self._asking.land(key, record)
-
-    def _take(self, key, answer, token, seen, old):
-        """Believe an answer, and keep the bytes that come with it."""
-        version = answer.version
-        if _is_expired(version) or (
-                old is not None and old.version is not None
-                and version.timestamp < old.version.timestamp):
-            # An old replica, which Swift may read from, but nobody twice.
-            answer.close()
-            self._asking.fail(key, 'an older version than is known')
-            return None, False
-        numbers = led = None
-        if answer.extent is not None:
-            numbers = blocks.numbers(answer.extent, self._conf['block_size'])
-            led = self._store.lead(version, numbers)
-        # Others find the blocks on their way now.
-        self._keep(key, versions.Record(version, token, seen))
-        if numbers:
-            self._store.fill(version, led, numbers, answer)
-        return version, bool(numbers)
 
     def written(self, env, key, has_new_bytes):
         """Note that an object was written, here and everywhere.

@@ -77,8 +77,10 @@ def read(conf):
                       ('readahead', 'max_pending')):
         if values[low] > values[high]:
             raise ValueError(f'{low} is more than {high}')
-    if values['block_size'] > values['ram_bytes'] // 16:
-        raise ValueError('block_size is more than a 16th of ram_bytes')
+    for name in ('block_size', 'readahead'):
+        # New blocks have a tenth of the RAM, and would drive each other out.
+        if values[name] > values['ram_bytes'] // 16:
+            raise ValueError(f'{name} is more than a 16th of ram_bytes')
     if bool(values['disk_path']) != bool(values['disk_bytes']):
         raise ValueError('disk_path and disk_bytes go together')
     if values['disk_bytes'] and values['disk_bytes'] < options.MIB:

@@ -25,18 +25,16 @@ class Version(typing.NamedTuple):
         set of data for a timestamp.
     :param headers: list of (name, value), without those of one response
     :param names: their names in lower case
+    :param changed: when it was written, or its metadata later, as Swift writes
+        timestamps; such strings sort by time
     :param expires: Unix time from which on it is gone, or None
     """
 
     key: tuple
     headers: list
     names: frozenset
+    changed: str
     expires: float | None
-
-    @property
-    def timestamp(self):
-        """Of the data, as Swift writes it; such strings sort by time."""
-        return self.key[3]
 
     @property
     def etag(self):
