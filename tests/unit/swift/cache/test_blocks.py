@@ -18,7 +18,9 @@ from ai_factory_plugins.swift.cache import blocks
 
 # The machine may be busy.
 PATIENT = hypothesis.settings(
-    deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    deadline=None, suppress_health_check=[
+        hypothesis.HealthCheck.too_slow,
+        hypothesis.HealthCheck.large_base_example])
 BLOCK = 7
 SIZES = st.integers(0, 60)
 

@@ -69,7 +69,7 @@ class FifoTest(unittest.TestCase):
         return count
 
     def test_scan(self):
-        found = fifo.Fifo(1000)
+        found = fifo.Fifo(1000, chance=random.Random(7).random)
         hot = [('hot', number) for number in range(500)]
         for _ in range(3):
             self.hits(found, hot)
@@ -78,7 +78,8 @@ class FifoTest(unittest.TestCase):
 
     def test_scan_between_reads(self):
         """Random reads of what is hot, while others read everything once."""
-        rng, found = random.Random(5), fifo.Fifo(1000)
+        found = fifo.Fifo(1000, chance=random.Random(7).random)
+        rng = random.Random(5)
         hits = asked = 0
         for number in range(50000):
             key = ('hot', rng.randrange(800))
@@ -89,19 +90,20 @@ class FifoTest(unittest.TestCase):
 
     def test_a_loop_that_does_not_fit(self):
         """Epochs over more than there is room for: LRU would have no hit."""
-        rng, found, keys = random.Random(5), fifo.Fifo(1000), list(range(2000))
+        found = fifo.Fifo(1000, chance=random.Random(7).random)
+        rng, keys = random.Random(5), list(range(2000))
         hits = 0
         for epoch in range(8):
             rng.shuffle(keys)
             count = self.hits(found, keys)
             if epoch >= 4:
                 hits += count
-        self.assertGreater(hits / 8000, 0.3)
+        self.assertGreater(hits / 8000, 0.25)
 
     def test_hot_set_changes(self):
-        found = fifo.Fifo(1000)
+        found = fifo.Fifo(1000, chance=random.Random(7).random)
         for name in 'abc':
             keys = [(name, number) for number in range(800)]
-            for _ in range(6):
+            for _ in range(16):
                 self.hits(found, keys)
-            self.assertEqual(800, self.hits(found, keys))
+            self.assertGreater(self.hits(found, keys), 760)
