@@ -134,6 +134,13 @@ def test_large_objects(caches, pair, container, blob):
     pair.same(f'/{container}/slo', query='?part-number=2')
     assert module.how(pair.same(
         f'/{container}/slo', 'bytes=60000-150000')) == 'hit'
+    # The manifest is shorter than where the first range begins.
+    pair.stock.put(f'/{container}/far', json.dumps([
+        {'path': f'/{segments}/s/{number}'} for number in range(4)]).encode(),
+        '?multipart-manifest=put')
+    for _ in range(3):
+        got = pair.same(f'/{container}/far', 'bytes=200000-200009')
+    assert module.how(got) == 'hit'
     before = module.reads(caches, f'{container}/slo', 'GET')
     before += module.reads(caches, f'{segments}/s/1', 'GET')
     for _ in range(5):

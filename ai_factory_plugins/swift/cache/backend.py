@@ -38,6 +38,10 @@ class NotReadable(Exception):
     """Swift does not give what was asked for, or it is not to be cached."""
 
 
+class BeyondTheEnd(NotReadable):
+    """The object is shorter than was guessed."""
+
+
 class Answer:
     """What Swift says of an object.
 
@@ -88,6 +92,8 @@ def read(env, app, key, extent, version=None):
         headers['If-Match'] = f'"{version.etag}"'
     response = _ask(env, app, 'GET', headers)
     try:
+        if response.status_int == 416:
+            raise BeyondTheEnd(response.status)
         found = blocks.content_range(response.headers.get('Content-Range'))
         if response.status_int != 206 or found is None:
             raise NotReadable(response.status)

@@ -144,12 +144,18 @@ class Objects:
         if not self._look_first and known is None:
             guess = blocks.guess(wanted.range, self._conf['block_size'],
                                  self._conf['max_read'])
-        if guess is None:
+        answer = None
+        if guess is not None:
+            self._logger.increment('fills')
+            try:
+                answer = backend.read(env, self._app, key, guess)
+            except backend.BeyondTheEnd:
+                # So are most ranges of a large object, seen from its manifest,
+                # which is wanted as a whole.
+                pass
+        if answer is None:
             self._logger.increment('revalidations')
             answer = backend.look(env, self._app, key)
-        else:
-            self._logger.increment('fills')
-            answer = backend.read(env, self._app, key, guess)
         if answer.version.changed < not_before:
             # A replica that has missed a write. Swift may read from it, but
             # what is kept would be read again.
