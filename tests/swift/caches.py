@@ -44,6 +44,7 @@ def make():
         RIGHT_OF_CRYPTO: 'keymaster encryption block_cache-disk'}
     return swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
         proxies=proxies, stock=tuple(proxies), s3api={}, s3_acl=(S3_ACL,),
+        ec=True,
         block_caches={
             'block_cache': OPTIONS,
             # That one believes for long, unless it is told.

@@ -192,6 +192,19 @@ def test_versions(pair, container):
     assert pair.same(f'/{container}/o').status == 404
 
 
+def test_erasure_coding(pair, container, blob):
+    coded = f'{container}-coded'
+    pair.stock.put(f'/{coded}', X_Storage_Policy='ec')
+    pair.stock.put(f'/{coded}/o', blob)
+    pair.stock.put(f'/{container}/link', X_Symlink_Target=f'{coded}/o')
+    for path in (f'/{coded}/o', f'/{container}/link'):
+        for wanted in RANGES:
+            pair.same(path, wanted)
+        assert module.how(pair.same(path, 'bytes=5-9')) == 'hit'
+    pair.cached.put(f'/{coded}/o', b'other')
+    assert pair.same(f'/{coded}/o').body == b'other'
+
+
 def test_expired(pair, container, blob):
     path = f'/{container}/o'
     pair.stock.put(path, blob, X_Delete_After='3')

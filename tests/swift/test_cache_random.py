@@ -131,7 +131,7 @@ class Chaos:
             else:
                 self.put(name, number, rng, writer)
             self.done[name] = number
-            time.sleep(rng.random() * 0.1)
+            time.sleep(rng.random() * 0.5)
 
     def reading(self, seed):
         rng = random.Random(seed)

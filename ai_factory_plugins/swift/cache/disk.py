@@ -103,6 +103,9 @@ class Tier:
             except OSError as exc:
                 self._logger.error(
                     'A block is not written to %s: %s', self._path, exc)
+            except Exception:
+                # The others are written none the less.
+                self._logger.exception('A block is not written')
             finally:
                 self._waiting.popleft()
 

@@ -66,7 +66,9 @@ class Fifo:
         self._entries = {}
         self._small = _Queue()
         self._main = _Queue()
-        self._ghosts = _Queue()  # keys that have left the small queue
+        # Hashes of keys that have left the small queue unseen, no more of them
+        # than there are entries. Two keys that share one do no harm.
+        self._ghosts = collections.OrderedDict()
 
     def __len__(self):
         return len(self._entries)
@@ -98,10 +100,8 @@ class Fifo:
         self.discard(key)
         if cost > self.limit:
             return False
-        came_back = key in self._ghosts
-        if came_back:
-            self._take(self._ghosts, key)
-            came_back = self._random() < _RETURN
+        came_back = (self._ghosts.pop(hash(key), False)
+                     and self._random() < _RETURN)
         queue = self._main if came_back else self._small
         while self.cost + cost > self.limit:
             self._evict()
@@ -142,9 +142,9 @@ class Fifo:
             entry.hits, entry.queue = 0, self._main
             self._append(self._main, key, cost)
             return
-        self._append(self._ghosts, key, cost)
-        while self._ghosts.cost > self.limit:
-            self._take(self._ghosts, next(iter(self._ghosts)))
+        self._ghosts[hash(key)] = True
+        while len(self._ghosts) > len(self._entries):
+            self._ghosts.popitem(last=False)
         self._put_out(key)
 
     def _evict_main(self):

@@ -15,7 +15,7 @@ from ai_factory_plugins.swift.cache import blocks
 from ai_factory_plugins.swift.cache import fifo
 from ai_factory_plugins.swift.cache import flights
 
-_BESIDES = 512  # bytes that Python needs for a block
+_BESIDES = 1536  # bytes that Python needs for a block, at the most
 _CRYPTO = '-sysmeta-crypto-'
 
 

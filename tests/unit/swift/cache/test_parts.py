@@ -233,10 +233,10 @@ class StoreTest(unittest.TestCase):
         self.assertEqual(0, len(self.store._flights))
 
     def test_more_than_there_is_room_for(self):
-        self.store = self.make(limit=1200)
+        self.store = self.make(limit=4000)
         for _ in range(3):
             self.get(range(10))
-            self.assertLessEqual(self.store.cost, 1200)
+            self.assertLessEqual(self.store.cost, 4000)
         self.assertGreater(self.store.evictions, 0)
 
     def test_many_threads(self):
