@@ -29,6 +29,7 @@ MAX_READ = 1024 * 1024
 STOCK, CACHED, SECOND, DISK = 'proxy', 'cached', 'second', 'disk'
 LEFT_OF_CRYPTO, RIGHT_OF_CRYPTO = 'left-of-crypto', 'right-of-crypto'
 TRUSTING, SMALL, S3_ACL = 'trusting', 'small', 's3-acl'
+WITH_BATCHES = 'with-batches'
 OPTIONS = {'block_size': BLOCK, 'max_age': MAX_AGE, 'max_read': MAX_READ,
            'readahead': 0, 'debug_header': 'true'}
 _numbers = itertools.count()
@@ -40,10 +41,12 @@ def make():
         STOCK: '', CACHED: 'block_cache', SECOND: 'block_cache-second',
         DISK: 'block_cache-disk', TRUSTING: 'block_cache-trusting',
         SMALL: 'block_cache-small', S3_ACL: 'block_cache',
+        WITH_BATCHES: 'block_cache',
         LEFT_OF_CRYPTO: 'block_cache-disk keymaster encryption',
         RIGHT_OF_CRYPTO: 'keymaster encryption block_cache-disk'}
     return swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        proxies=proxies, stock=tuple(proxies), s3api={}, s3_acl=(S3_ACL,),
+        proxies=proxies, s3api={}, s3_acl=(S3_ACL,),
+        stock=tuple(name for name in proxies if name != WITH_BATCHES),
         ec=True,
         block_caches={
             'block_cache': OPTIONS,

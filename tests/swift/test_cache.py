@@ -17,6 +17,7 @@ import time
 
 import pytest
 
+from tests.swift import api
 from tests.swift import caches as module
 
 RANGES = (
@@ -233,6 +234,27 @@ def test_info(caches):
     assert caches.info(module.CACHED)['block_cache'] == {
         'block_size': module.BLOCK, 'max_age': module.MAX_AGE,
         'max_read': module.MAX_READ}
+
+
+def test_batches(caches, pair, container, blob):
+    """The other filter in the same pipeline."""
+    both = api.Api(caches, proxy=module.WITH_BATCHES)
+    both.put(f'/{container}/o', blob)
+    both.put(f'/{container}/link', X_Symlink_Target=f'{container}/o')
+    both.put(f'/{container}/slo', json.dumps(
+        [{'path': f'/{container}/o'}] * 2).encode(),
+        '?multipart-manifest=put')
+    wanted = [{'object': 'o'}, {'object': 'link', 'ranges': [[5, 70000]]},
+              {'object': 'slo', 'ranges': [[len(blob) - 5, len(blob) + 4]]}]
+    for _ in range(3):
+        found = both.batch(wanted, container)
+        assert [got.data for got in found] == [
+            [blob], [blob[5:70001]], [blob[-5:] + blob[:5]]]
+        assert both.get(f'/{container}/o').body == blob
+    other = os.urandom(len(blob))
+    both.put(f'/{container}/o', other)
+    assert [got.data for got in both.batch(wanted[:2], container)] == [
+        [other], [other[5:70001]]]
 
 
 def test_copies(pair, container, blob):

@@ -26,7 +26,7 @@ PATIENT = hypothesis.settings(
 KEY = ['a', 'c', 'ö"\\', '1.00000', 'etag', 95, 10, 3]
 
 
-class FileTest(unittest.TestCase):
+class ContentTest(unittest.TestCase):
 
     @PATIENT
     @hypothesis.given(st.binary(max_size=100))
