@@ -138,7 +138,8 @@ class BlockCache:
         finally:
             if status not in _REFUSED:
                 self._objects.written(
-                    env, key, env['REQUEST_METHOD'] != 'POST')
+                    env, key, status is not None and is_success(status),
+                    env['REQUEST_METHOD'] != 'POST')
         start_response(context._response_status, context._response_headers,
                        context._response_exc_info)
         return iterator

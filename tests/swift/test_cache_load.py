@@ -79,6 +79,30 @@ def test_a_read_that_fails_fails_nobody_for_ever(caches, cached, path):
     assert (module.how(got), got.body) == ('hit', body[5:10])
 
 
+def test_writes_that_fail(caches, cached, path):
+    """A write that was cut off does not make what is there suspect."""
+    body = os.urandom(2 * module.BLOCK)
+    cached.put(path, body)
+    for _ in range(3):
+        sock = socket.create_connection(
+            ('127.0.0.1', caches.port(module.CACHED)))
+        sock.sendall(
+            f'PUT {cached.account}{path} HTTP/1.1\r\nHost: x\r\n'
+            f'X-Auth-Token: {cached.token}\r\nContent-Length: 99999\r\n\r\n'
+            .encode() + b'x' * 5000)
+        time.sleep(0.2)
+        sock.close()
+        assert cached.request(
+            'PUT', path, b'x', Etag='0' * 32).status == 422
+        time.sleep(0.3)
+        before = module.reads(caches, path[1:])
+        for _ in range(4):
+            got = cached.get(path, (5, 9))
+            assert got.body == body[5:10]
+        assert module.how(got) == 'hit'
+        assert module.reads(caches, path[1:]) <= before + 1
+
+
 def test_memory_is_bounded(caches, small, path):
     """Slow clients hold what they were to get; others go past the cache."""
     body = os.urandom(2 ** 20)

@@ -39,6 +39,7 @@ class Tier:
         self._directory = None
         self._gone = []
         self._waiting = collections.deque()
+        self._writing = None  # name of a file that is not there yet
         self.evictions = 0
 
     @property
@@ -71,16 +72,16 @@ class Tier:
             return None
         item = files.name(key)
         size = self._index.get(item)
-        if size is None:
+        if size is None or item == self._writing:
             return None
         content = self._call(self._directory.read, item, size)
         data = None if content is None else files.decode(key, content)
-        if data is None:
+        # It may have been put out meanwhile.
+        if data is None and self._index.get(item) == size:
             self._logger.warning(
                 'A block on disk is damaged or foreign: %s in %s', item,
                 self._path)
-            if self._index.get(item) == size:
-                self._index.discard(item)
+            self._index.discard(item)
             self._call(self._directory.delete, item, size)
         return data
 
@@ -114,13 +115,16 @@ class Tier:
         if item in self._index:
             return
         # Room is made before it is used.
-        if self._index.put(item, len(content), len(content)):
-            self._delete()
-            try:
+        self._writing = item
+        try:
+            if self._index.put(item, len(content), len(content)):
+                self._delete()
                 self._call(self._directory.write, item, content)
-            except OSError:
-                self._index.discard(item)
-                raise
+        except OSError:
+            self._index.discard(item)
+            raise
+        finally:
+            self._writing = None
 
     def _put_out(self, item, size):
         self.evictions += 1

@@ -72,14 +72,16 @@ def get_or_set(env, key):
     return get(env, key) or _set(env, key, _SEEN + uuid.uuid4().hex)
 
 
-def written(env, key):
+def written(env, key, is_done):
     """Tell all proxies that an object was written.
 
     :param env: WSGI environment of the write, in which proxy-server has noted
         its time
+    :param is_done: whether it has succeeded, so that what is older is old;
+        else nobody knows
     :raises Unavailable: they are not told
     """
-    moment = env.get('HTTP_X_TIMESTAMP') or ''
+    moment = env.get('HTTP_X_TIMESTAMP', '') if is_done else ''
     _set(env, key, f'{_WRITTEN}{uuid.uuid4().hex}/{moment}')
 
 

@@ -110,10 +110,8 @@ class Objects:
                         '' if version is None else version.changed))
             except backend.NotReadable as exc:
                 self._logger.debug('Not cached: %s: %s', key, exc)
+                # For a while, nobody asks twice.
                 self._keep(key, versions.Record(None, token, seen))
-                return None, False
-            if answer is None:
-                self._asking.fail(key, 'an older version than is known')
                 return None, False
             numbers = led = None
             if answer.extent is not None:
@@ -137,8 +135,8 @@ class Objects:
 
         :param known: the version that was there, or None
         :param not_before: when the object has changed at the latest
-        :returns: a :class:`~backend.Answer`, or None if replicas do not agree
-        :raises NotReadable: see :mod:`backend`
+        :returns: a :class:`~backend.Answer`
+        :raises NotReadable: see :mod:`backend`; or replicas do not agree
         """
         guess = None
         if not self._look_first and known is None:
@@ -163,24 +161,25 @@ class Objects:
             self._logger.increment('stale_replicas')
             answer = backend.look(env, self._app, key, newest=True)
             if answer.version.changed < not_before:
-                return None
-        return None if _is_expired(answer.version) else answer
+                raise backend.NotReadable('an older version than is known')
+        return answer
 
     def _keep(self, key, record):
         if key not in self._overtaken:
             self._records.put(key, record)
         self._asking.land(key, record)
 
-    def written(self, env, key, has_new_bytes):
+    def written(self, env, key, is_done, has_new_bytes):
         """Note that an object was written, here and everywhere.
 
+        :param is_done: whether that has succeeded
         :param has_new_bytes: whether the version has changed as well
         """
         self._logger.increment('invalidations')
         if has_new_bytes:
             self.forget(key)
         try:
-            generations.written(env, key)
+            generations.written(env, key, is_done)
         except generations.Unavailable as exc:
             self._logger.warning(
                 'Other proxies are not told of a write, and may serve what '
