@@ -35,7 +35,7 @@ from cloud.services import swift as swift_module
 from cloud import signing
 
 STATE = pathlib.Path('.cloud-swift-benchmark-cache')
-BASE_PORT = 21800
+BASE_PORT = 22800
 MIB = 1024 * 1024
 ITEM = 64 * 1024
 OBJECT = 64 * MIB
@@ -84,12 +84,19 @@ def _fill(found, path, token):
               for number in range(SEGMENTS)),
             ('train/slo?multipart-manifest=put',
              json.dumps(manifest).encode())]:
-        connection.request('PUT', f'{path}/{name}', body,
-                           {'X-Auth-Token': token})
+        _put(connection, f'{path}/{name}', body, token)
+
+
+def _put(connection, target, body, token):
+    """Write one, as soon as all servers are ready for it."""
+    for _ in range(20):
+        connection.request('PUT', target, body, {'X-Auth-Token': token})
         response = connection.getresponse()
-        response.read()
-        if response.status not in (201, 202):
-            sys.exit(f'PUT {name}: {response.status}')
+        reason = response.read()
+        if response.status in (201, 202):
+            return
+        time.sleep(0.3)
+    sys.exit(f'PUT {target}: {response.status} {reason}')
 
 
 def _compare(found, path, token, name, options):

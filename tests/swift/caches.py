@@ -22,7 +22,7 @@ from cloud import signing
 from tests.swift import api
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-cache'
-BASE_PORT = 21700
+BASE_PORT = 22700
 BLOCK = 64 * 1024
 MAX_AGE = 2
 MAX_READ = 1024 * 1024
