@@ -58,6 +58,8 @@ class Act:
         ways = {
             f'stock S3, {training.CLIENTS} clients': training.S3Reader(
                 self.cloud, samples, object_store.STOCK),
+            f'cached S3, {training.CLIENTS} clients': training.S3Reader(
+                self.cloud, samples, object_store.PROXY),
             'batches': training.batch_reader(self.cloud, samples)}
         table = rich_table.Table(
             'way', *(f'epoch {n}, samples/s' for n in range(1, EPOCHS + 1)),

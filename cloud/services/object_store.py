@@ -33,8 +33,8 @@ class ObjectStore(swift.Swift):
 
     def __init__(self, cloud):
         super().__init__(cloud.layout.root, None, swift.Settings(
-            proxies={'proxy': '', 'proxy-stock': ''},
-            stock=('proxy-stock',)))
+            proxies={'proxy': 'block_cache', 'proxy-stock': ''},
+            block_caches={'block_cache': {}}, stock=('proxy-stock',)))
         self.layout = cloud.layout
 
     def _place(self, name):
