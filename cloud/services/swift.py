@@ -38,20 +38,13 @@ SECONDS_TO_START = 60
 DEVICES = 2  # of an object server, so that there are handoffs
 REPLICAS = 3
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache ' \
-       'listing_formats bulk tempauth'
+       'listing_formats bulk tempurl tempauth'
 RIGHT = 'copy slo dlo versioned_writes symlink'
 # (account, user) to (key, groups)
 USERS = {
     ('test', 'tester'): ('testing', '.admin'),
     ('test', 'reader'): ('reading', ''),
     ('other', 'stranger'): ('strange', '.admin'),
-}
-_FILTERS = {
-    'catch_errors': 'catch_errors', 'gatekeeper': 'gatekeeper',
-    'healthcheck': 'healthcheck', 'proxy-logging': 'proxy_logging',
-    'listing_formats': 'listing_formats', 'copy': 'copy', 'slo': 'slo',
-    'dlo': 'dlo', 'versioned_writes': 'versioned_writes',
-    'symlink': 'symlink', 'encryption': 'encryption', 'bulk': 'bulk',
 }
 _OURS = 'egg:ai-factory-plugins#'
 
@@ -68,6 +61,12 @@ class Settings:
     :param stock: names of the proxies without the filter ``batch_read``
     :param batch_read: options of that filter
     :param range_server: options of our filter of the object servers
+    :param s3api: options of the filter ``s3api``, or None for no S3. With
+        tempauth, ``ACCOUNT:USER`` is the access key and the key the secret
+    :param s3_acl: names of the proxies whose S3 has ACLs of objects
+    :param left: the filters left of ``batch_read``
+    :param right: the filters right of it
+    :param filters: dict of filter of the proxies to more options
     :param proxy: options of proxy-server
     :param object_server: options of object-server
     :param ec: whether there is an erasure-coded policy, ``ec``
@@ -79,6 +78,11 @@ class Settings:
     stock: tuple = ()
     batch_read: dict = dataclasses.field(default_factory=dict)
     range_server: dict = dataclasses.field(default_factory=dict)
+    s3api: dict | None = None
+    s3_acl: tuple = ()
+    left: str = LEFT
+    right: str = RIGHT
+    filters: dict = dataclasses.field(default_factory=dict)
     proxy: dict = dataclasses.field(default_factory=dict)
     object_server: dict = dataclasses.field(default_factory=dict)
     ec: bool = False
@@ -179,8 +183,11 @@ class Swift:
 
     def _proxy(self, name):
         ours = [] if name in self.settings.stock else ['batch_read']
+        left = self.settings.left
+        if self.settings.s3api is not None:
+            left = left.replace('tempauth', 's3api tempauth')
         pipeline = ' '.join([
-            LEFT, *ours, RIGHT, self.settings.proxies[name],
+            left, *ours, self.settings.right, self.settings.proxies[name],
             'proxy-logging proxy-server'])
         sections = {
             'DEFAULT': {'expose_info': 'true'},
@@ -202,13 +209,18 @@ class Swift:
             'filter:versioned_writes': {
                 'use': 'egg:swift#versioned_writes',
                 'allow_object_versioning': 'true'},
+            'filter:batch_read': {
+                'use': f'{_OURS}batch_read', **self.settings.batch_read},
         }
-        for known, entry in _FILTERS.items():
-            sections.setdefault(
-                f'filter:{known}', {'use': f'egg:swift#{entry}'})
-        if ours:
-            sections['filter:batch_read'] = {
-                'use': f'{_OURS}batch_read', **self.settings.batch_read}
+        if self.settings.s3api is not None:
+            sections['filter:s3api'] = {
+                'use': 'egg:swift#s3api', **self.settings.s3api,
+                's3_acl': name in self.settings.s3_acl}
+        for known in pipeline.split()[:-1]:
+            sections.setdefault(f'filter:{known}', {
+                'use': f'egg:swift#{known.replace("-", "_")}'})
+        for known, chosen in self.settings.filters.items():
+            sections.setdefault(f'filter:{known}', {}).update(chosen)
         return sections
 
     def _rings(self, etc):
@@ -255,8 +267,18 @@ class Swift:
         self.start(*self.names())
 
     def start(self, *names):
-        """Start some of its processes, with their configuration."""
+        """Start some of its processes, with their configuration.
+
+        :raises CloudError: something else listens on a port of theirs, or a
+            process does not start
+        """
         wanted = [item for item in self.services() if item.name in names]
+        for item in wanted:
+            # It would be taken for what is started here.
+            if service.listens(self.port(item.name)):
+                raise errors.CloudError(
+                    f'{item.name} does not start: something listens on '
+                    f'{layouts.HOST}:{self.port(item.name)} already')
         for item in wanted:
             self._configure(item.name)
             process.start(self.layout, item.name, item.command, item.env)
