@@ -75,6 +75,7 @@ from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import sources
 
 NAME = 'batch_read'
+OF_S3 = 'batch_read.of_s3'  # in the environment: batch_read_s3 has sent it
 OPTIONS = {
     'max_entries': options.Number(10000, 1, 1000000),
     'max_ranges': options.Number(20000, 1, 1000000),
@@ -147,8 +148,9 @@ class BatchRead:
         if 'swift.authorize' not in req.environ:
             self.logger.error('There is no authentication left of %s', NAME)
             return HTTPForbidden(request=req)
-        if (req.environ.get('swift.authorize_override')
-                or 's3api.auth_details' in req.environ):
+        if (req.environ.get('swift.authorize_override') or (
+                's3api.auth_details' in req.environ
+                and OF_S3 not in req.environ)):
             # Rights that a URL carries, or object ACLs of S3: they are made
             # for requests of one object.
             return HTTPForbidden(

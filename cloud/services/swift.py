@@ -58,7 +58,8 @@ class Settings:
         filter ``range_server``
     :param proxies: dict of name to what stands in its pipeline between the
         filters that change data and proxy-server, such as ``encryption``
-    :param stock: names of the proxies without the filter ``batch_read``
+    :param stock: names of the proxies without the filters ``batch_read`` and
+        ``batch_read_s3``
     :param batch_read: options of that filter
     :param range_server: options of our filter of the object servers
     :param s3api: options of the filter ``s3api``, or None for no S3. With
@@ -185,7 +186,8 @@ class Swift:
         ours = [] if name in self.settings.stock else ['batch_read']
         left = self.settings.left
         if self.settings.s3api is not None:
-            left = left.replace('tempauth', 's3api tempauth')
+            s3 = ' '.join([*(['batch_read_s3'] if ours else []), 's3api'])
+            left = left.replace('tempauth', f'{s3} tempauth')
         pipeline = ' '.join([
             left, *ours, self.settings.right, self.settings.proxies[name],
             'proxy-logging proxy-server'])
@@ -211,6 +213,7 @@ class Swift:
                 'allow_object_versioning': 'true'},
             'filter:batch_read': {
                 'use': f'{_OURS}batch_read', **self.settings.batch_read},
+            'filter:batch_read_s3': {'use': f'{_OURS}batch_read_s3'},
         }
         if self.settings.s3api is not None:
             sections['filter:s3api'] = {
