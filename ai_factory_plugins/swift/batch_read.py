@@ -30,6 +30,8 @@ GET of it would be. The filter ``range_server`` on the object servers makes it
 fast; where that is missing, and for objects that are not stored as clients see
 them, the objects are read one by one through the rest of the pipeline.
 
+GETs with ``Range`` and ``If-Range`` get the whole object if it is another.
+
 ===================  ==========  ==============================================
 option               default     meaning
 ===================  ==========  ==============================================
@@ -70,6 +72,7 @@ from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import access
 from ai_factory_plugins.swift import answer
 from ai_factory_plugins.swift import cluster
+from ai_factory_plugins.swift import if_range
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import sources
@@ -108,6 +111,8 @@ class BatchRead:
         self._running = 0
 
     def __call__(self, env, start_response):
+        if if_range.concerns(env):
+            return if_range.respond(self.app, env, start_response)
         req = Request(env)
         if req.method != 'POST' or entries.PARAMETER not in req.params:
             return self.app(env, start_response)
