@@ -13,6 +13,7 @@
 """Batches that are signed as requests of S3."""
 
 import hashlib
+import re
 import uuid
 
 import pytest
@@ -54,6 +55,12 @@ def refused(response, status, code):
     assert response.status == status, response
     assert f'<Code>{code}</Code>'.encode() in response.body
     assert b'secret' not in response.body
+
+
+def code(response):
+    """What S3 calls the error."""
+    found = re.search(b'<Code>(.*?)</Code>', response.body)
+    return found and found[1]
 
 
 def test_reads(s3, bucket):
@@ -185,6 +192,7 @@ def test_other_requests_pass_by(s3, tester, bucket):
         ours, theirs = (one.request(method, path, delete, params)
                         for one in (s3, stock))
         assert ours.status == theirs.status, (method, path, params)
+        assert code(ours) == code(theirs)
     assert stock.post_batch(WANTED, bucket).status == 501
 
 

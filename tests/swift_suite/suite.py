@@ -42,7 +42,7 @@ FILTERS = {
         'user_test_tester': 'testing .admin',
         'user_test_tester2': 'testing2 .admin',
         'user_test_tester3': 'testing3',
-        'user_test_tester6': 'testing6 .reseller_reader',
+        'user_test_tester6': 'testing6 .reseller_admin',
         'user_test2_tester2': 'testing2 .admin',
         'user_test5_tester5': 'testing5 service',
     },
