@@ -29,7 +29,7 @@ import pytest
 from cloud.services import swift as swift_module
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-clients'
-BASE_PORT = 21850
+BASE_PORT = 23140
 PROXIES = ('proxy', 'proxy-s3-acl', 'proxy-stock')
 REGION = 'us-east-1'
 PART = 5 * 1024 * 1024  # the least that a part may have

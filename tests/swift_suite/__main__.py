@@ -33,7 +33,7 @@ STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-suite'
 
 def main():
     parser = argparse.ArgumentParser(prog='python -m tests.swift_suite')
-    parser.add_argument('--base-port', type=int, default=21800)
+    parser.add_argument('--base-port', type=int, default=23100)
     options, wanted = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     STATE.mkdir(exist_ok=True)
