@@ -35,6 +35,7 @@ from cloud import service
 
 PACKAGES = ('swift',)
 SECONDS_TO_START = 60
+SECONDS_TO_LEAVE = 3  # a port, for the threads of what has been killed
 DEVICES = 2  # of an object server, so that there are handoffs
 REPLICAS = 3
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache ' \
@@ -277,11 +278,7 @@ class Swift:
         """
         wanted = [item for item in self.services() if item.name in names]
         for item in wanted:
-            # It would be taken for what is started here.
-            if service.listens(self.port(item.name)):
-                raise errors.CloudError(
-                    f'{item.name} does not start: something listens on '
-                    f'{layouts.HOST}:{self.port(item.name)} already')
+            self._check_port(item.name)
         for item in wanted:
             self._configure(item.name)
             process.start(self.layout, item.name, item.command, item.env)
@@ -294,6 +291,16 @@ class Swift:
                         f'{item.name} does not start:\n'
                         + process.tail(self.layout.log(item.name)))
                 time.sleep(0.05)
+
+    def _check_port(self, name):
+        """See that nobody else is taken for a process to be started."""
+        deadline = time.monotonic() + SECONDS_TO_LEAVE
+        while service.listens(self.port(name)):
+            if time.monotonic() > deadline:
+                raise errors.CloudError(
+                    f'{name} does not start: something listens on '
+                    f'{layouts.HOST}:{self.port(name)} already')
+            time.sleep(0.05)
 
     def stop(self, *names, seconds=5):
         """Stop some of its processes.
