@@ -211,8 +211,12 @@ class BatchReader:
             if response.status in connection.RETRIED:
                 raise ConnectionError(f'{response.status}: {text}')
             raise connection.ServerError(response.status, text)
-        if response.getheader('Content-Type') != frames.CONTENT_TYPE:
+        kind = response.getheader('Content-Type', '')
+        if kind != frames.CONTENT_TYPE:
             self._connections.close()
+            if frames.CONTENT_TYPE.startswith(kind):
+                # http.client does not tell that headers have ended early.
+                raise ConnectionError('the headers are cut short')
             raise connection.ServerError(501, 'not the answer to a batch')
         return response
 

@@ -30,6 +30,8 @@ GET of it would be. The filter ``range_server`` on the object servers makes it
 fast; where that is missing, and for objects that are not stored as clients see
 them, the objects are read one by one through the rest of the pipeline.
 
+GETs with ``Range`` and ``If-Range`` get the whole object if it is another.
+
 ===================  ==========  ==============================================
 option               default     meaning
 ===================  ==========  ==============================================
@@ -70,11 +72,13 @@ from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import access
 from ai_factory_plugins.swift import answer
 from ai_factory_plugins.swift import cluster
+from ai_factory_plugins.swift import if_range
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import sources
 
 NAME = 'batch_read'
+OF_S3 = 'batch_read.of_s3'  # in the environment: batch_read_s3 has sent it
 OPTIONS = {
     'max_entries': options.Number(10000, 1, 1000000),
     'max_ranges': options.Number(20000, 1, 1000000),
@@ -107,6 +111,8 @@ class BatchRead:
         self._running = 0
 
     def __call__(self, env, start_response):
+        if if_range.concerns(env):
+            return if_range.respond(self.app, env, start_response)
         req = Request(env)
         if req.method != 'POST' or entries.PARAMETER not in req.params:
             return self.app(env, start_response)
@@ -147,8 +153,9 @@ class BatchRead:
         if 'swift.authorize' not in req.environ:
             self.logger.error('There is no authentication left of %s', NAME)
             return HTTPForbidden(request=req)
-        if (req.environ.get('swift.authorize_override')
-                or 's3api.auth_details' in req.environ):
+        if (req.environ.get('swift.authorize_override') or (
+                's3api.auth_details' in req.environ
+                and OF_S3 not in req.environ)):
             # Rights that a URL carries, or object ACLs of S3: they are made
             # for requests of one object.
             return HTTPForbidden(

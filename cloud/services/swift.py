@@ -35,6 +35,7 @@ from cloud import service
 
 PACKAGES = ('swift',)
 SECONDS_TO_START = 60
+SECONDS_TO_LEAVE = 3  # a port, for the threads of what has been killed
 DEVICES = 2  # of an object server, so that there are handoffs
 REPLICAS = 3
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache ' \
@@ -45,14 +46,6 @@ USERS = {
     ('test', 'tester'): ('testing', '.admin'),
     ('test', 'reader'): ('reading', ''),
     ('other', 'stranger'): ('strange', '.admin'),
-}
-_FILTERS = {
-    'catch_errors': 'catch_errors', 'gatekeeper': 'gatekeeper',
-    'healthcheck': 'healthcheck', 'proxy-logging': 'proxy_logging',
-    'listing_formats': 'listing_formats', 'copy': 'copy', 'slo': 'slo',
-    'dlo': 'dlo', 'versioned_writes': 'versioned_writes',
-    'symlink': 'symlink', 'tempurl': 'tempurl', 'encryption': 'encryption',
-    'bulk': 'bulk',
 }
 _OURS = 'egg:ai-factory-plugins#'
 
@@ -66,14 +59,19 @@ class Settings:
         filter ``range_server``
     :param proxies: dict of name to what stands in its pipeline between the
         filters that change data and proxy-server, such as ``encryption``
-    :param stock: names of the proxies without the filter ``batch_read``
+    :param stock: names of the proxies without the filters ``batch_read`` and
+        ``batch_read_s3``
     :param batch_read: options of that filter
     :param range_server: options of our filter of the object servers
     :param block_caches: dict of filter to options, for filters
         ``block_cache`` that proxies have in their pipelines
     :param memcache: options of the filter ``cache``
-    :param s3api: options of the filter ``s3api``, or None for no S3
+    :param s3api: options of the filter ``s3api``, or None for no S3. With
+        tempauth, ``ACCOUNT:USER`` is the access key and the key the secret
     :param s3_acl: names of the proxies whose S3 has ACLs of objects
+    :param left: the filters left of ``batch_read``
+    :param right: the filters right of it
+    :param filters: dict of filter of the proxies to more options
     :param proxy: options of proxy-server
     :param object_server: options of object-server
     :param ec: whether there is an erasure-coded policy, ``ec``
@@ -89,6 +87,9 @@ class Settings:
     memcache: dict = dataclasses.field(default_factory=dict)
     s3api: dict | None = None
     s3_acl: tuple = ()
+    left: str = LEFT
+    right: str = RIGHT
+    filters: dict = dataclasses.field(default_factory=dict)
     proxy: dict = dataclasses.field(default_factory=dict)
     object_server: dict = dataclasses.field(default_factory=dict)
     ec: bool = False
@@ -189,11 +190,12 @@ class Swift:
 
     def _proxy(self, name):
         ours = [] if name in self.settings.stock else ['batch_read']
-        left = LEFT
+        left = self.settings.left
         if self.settings.s3api is not None:
-            left = left.replace('tempauth', 's3api tempauth')
+            s3 = ' '.join([*(['batch_read_s3'] if ours else []), 's3api'])
+            left = left.replace('tempauth', f'{s3} tempauth')
         pipeline = ' '.join([
-            left, *ours, RIGHT, self.settings.proxies[name],
+            left, *ours, self.settings.right, self.settings.proxies[name],
             'proxy-logging proxy-server'])
         sections = {
             'DEFAULT': {'expose_info': 'true'},
@@ -216,20 +218,22 @@ class Swift:
             'filter:versioned_writes': {
                 'use': 'egg:swift#versioned_writes',
                 'allow_object_versioning': 'true'},
+            'filter:batch_read': {
+                'use': f'{_OURS}batch_read', **self.settings.batch_read},
+            'filter:batch_read_s3': {'use': f'{_OURS}batch_read_s3'},
         }
         if self.settings.s3api is not None:
             sections['filter:s3api'] = {
                 'use': 'egg:swift#s3api', **self.settings.s3api,
                 's3_acl': name in self.settings.s3_acl}
-        for filter_, values in self.settings.block_caches.items():
-            sections[f'filter:{filter_}'] = {
+        for known, values in self.settings.block_caches.items():
+            sections[f'filter:{known}'] = {
                 'use': f'{_OURS}block_cache', **values}
-        for known, entry in _FILTERS.items():
-            sections.setdefault(
-                f'filter:{known}', {'use': f'egg:swift#{entry}'})
-        if ours:
-            sections['filter:batch_read'] = {
-                'use': f'{_OURS}batch_read', **self.settings.batch_read}
+        for known in pipeline.split()[:-1]:
+            sections.setdefault(f'filter:{known}', {
+                'use': f'egg:swift#{known.replace("-", "_")}'})
+        for known, chosen in self.settings.filters.items():
+            sections.setdefault(f'filter:{known}', {}).update(chosen)
         return sections
 
     def _rings(self, etc):
@@ -276,8 +280,14 @@ class Swift:
         self.start(*self.names())
 
     def start(self, *names):
-        """Start some of its processes, with their configuration."""
+        """Start some of its processes, with their configuration.
+
+        :raises CloudError: something else listens on a port of theirs, or a
+            process does not start
+        """
         wanted = [item for item in self.services() if item.name in names]
+        for item in wanted:
+            self._check_port(item.name)
         for item in wanted:
             self._configure(item.name)
             process.start(self.layout, item.name, item.command, item.env)
@@ -290,6 +300,16 @@ class Swift:
                         f'{item.name} does not start:\n'
                         + process.tail(self.layout.log(item.name)))
                 time.sleep(0.05)
+
+    def _check_port(self, name):
+        """See that nobody else is taken for a process to be started."""
+        deadline = time.monotonic() + SECONDS_TO_LEAVE
+        while service.listens(self.port(name)):
+            if time.monotonic() > deadline:
+                raise errors.CloudError(
+                    f'{name} does not start: something listens on '
+                    f'{layouts.HOST}:{self.port(name)} already')
+            time.sleep(0.05)
 
     def stop(self, *names, seconds=5):
         """Stop some of its processes.

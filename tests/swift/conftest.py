@@ -13,9 +13,9 @@
 """One real Swift for all tests.
 
 Three object servers with two devices each, three replicas, a second policy
-that is erasure-coded, and three proxies: one with the filter, one that
-encrypts as well, and one without. It is started for the tests and deleted
-afterwards.
+that is erasure-coded, and four proxies: one with the filters, one that
+encrypts as well, one whose S3 has ACLs of objects, and one without the
+filters. It is started for the tests and deleted afterwards.
 """
 
 import itertools
@@ -32,6 +32,7 @@ STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift'
 BASE_PORT = 21500
 ENCRYPTING = 'proxy-encrypting'
 STOCK = 'proxy-stock'
+S3_ACL = 'proxy-s3-acl'
 MAX_BATCHES = 24
 SERVERS_AT_ONCE = 2  # fewer than there are
 MAX_BYTES = 100 * 1024 * 1024
@@ -46,8 +47,9 @@ def pytest_addoption(parser):
 @pytest.fixture(scope='session')
 def swift():
     found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        ec=True, stock=(STOCK,), proxies={
-            'proxy': '', ENCRYPTING: 'keymaster encryption', STOCK: ''},
+        ec=True, stock=(STOCK,), s3api={}, s3_acl=(S3_ACL,), proxies={
+            'proxy': '', ENCRYPTING: 'keymaster encryption', STOCK: '',
+            S3_ACL: ''},
         proxy={'node_timeout': 3, 'conn_timeout': 1,
                # A server that the tests stop comes back at once.
                'error_suppression_interval': 1},

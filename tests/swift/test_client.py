@@ -162,6 +162,19 @@ def test_cut_connections(tester, container, blobs, network, cuts):
     assert bad.connections > len(cuts)
 
 
+def test_cut_headers(swift, tester, container, blobs, network):
+    """Of the answer to the batch, which follows that to /info."""
+    with socket.create_connection(('127.0.0.1', swift.port('proxy'))) as peer:
+        peer.sendall(b'GET /info HTTP/1.0\r\nHost: proxy\r\n\r\n')
+        before = len(b''.join(iter(lambda: peer.recv(65536), b'')))
+    items = wanted(blobs, 3)
+    for cut in range(before - 40, before + 260, 15):
+        reader = client.BatchReader(
+            f'http://127.0.0.1:{network(cut).port}{tester.account}',
+            tester.token, attempts=3)
+        check(blobs, items, reader.read(items, container))
+
+
 def test_a_large_object_is_resumed(tester, container, network):
     """Not read anew: no connection carries all of it."""
     body = os.urandom(9000000)

@@ -42,6 +42,7 @@ class Requests:
 
     def __init__(self, swift):
         self.path = swift.layout.log('proxy')
+        time.sleep(0.3)  # Those before may not be there yet.
         self.start = self.path.stat().st_size
 
     @property
