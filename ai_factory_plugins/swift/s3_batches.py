@@ -134,7 +134,8 @@ def _is_batch(req):
 def _find(app, kind):
     """The first of a kind of filter in a pipeline, or None."""
     while app is not None and not isinstance(app, kind):
-        app = getattr(app, 'app', None)
+        # s3token and keystonemiddleware call it otherwise.
+        app = getattr(app, 'app', None) or getattr(app, '_app', None)
     return app
 
 

@@ -23,6 +23,7 @@ PACKAGES = ('swift',)
 PROXY, STOCK = 'swift', 'swift-stock'
 _PLACES = {'memcached': 'memcached', 'proxy': PROXY, 'proxy-stock': STOCK}
 _AUTH = 'authtoken s3api s3token keystoneauth'
+_BATCHES = 's3api', 'batch_read_s3 s3api'
 
 
 class ObjectStore(swift.Swift):
@@ -48,7 +49,10 @@ class ObjectStore(swift.Swift):
         sections = super()._proxy(name)
         del sections['filter:tempauth']
         pipeline = sections['pipeline:main']
-        pipeline['pipeline'] = pipeline['pipeline'].replace('tempauth', _AUTH)
+        auth = _AUTH
+        if name not in self.settings.stock:
+            auth = auth.replace(*_BATCHES)
+        pipeline['pipeline'] = pipeline['pipeline'].replace('tempauth', auth)
         keystone = self.layout.url('keystone')
         return {
             **sections,

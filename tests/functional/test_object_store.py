@@ -13,15 +13,21 @@
 """Batch reads of a Swift that keystone guards."""
 
 import hashlib
+import io
 import random
 
+import botocore.auth
+from botocore import awsrequest
 import openstack
 import pytest
+import requests
 
 from ai_factory_plugins.dataset import auth
 from ai_factory_plugins.dataset import client
 from ai_factory_plugins.dataset import connection
+from ai_factory_plugins.dataset import entries
 from ai_factory_plugins.dataset import filesystem
+from ai_factory_plugins.dataset import frames
 from cloud import layout as layouts
 from cloud.services import object_store
 from cloud import training
@@ -104,6 +110,35 @@ def test_stranger_is_refused_until_the_acl_lets_in(
         store.post(path, headers={'X-Remove-Container-Read': 'x'})
     with pytest.raises(connection.ServerError):
         list(theirs.read(item))
+
+
+def test_batch_that_is_signed_as_a_request_of_s3(cloud, data):
+    samples = data[0][:20]
+    items = [entries.Entry(
+        number, object=sample.shard,
+        ranges=((offset, offset + length - 1),))
+        for number, sample in enumerate(samples)
+        for offset, length in [sample.fields['py']]]
+    request = awsrequest.AWSRequest(
+        'POST', f'{cloud.layout.url(object_store.PROXY)}/'
+        f'{training.CONTAINER}', params={'batch-read': '1'},
+        data=b''.join(item.line() for item in items))
+    s3 = training.s3(cloud)
+    botocore.auth.S3SigV4Auth(
+        s3._request_signer._credentials, 's3', 'us-east-1').add_auth(request)
+    prepared = request.prepare()
+    response = requests.post(prepared.url, data=prepared.body,
+                             headers=dict(prepared.headers), timeout=60)
+    assert response.status_code == 200, response.text
+    stream, found = io.BytesIO(response.content), {}
+    while True:
+        frame = frames.read(stream.read)
+        if frame.kind == frames.END:
+            break
+        found[frame.entry] = found.get(frame.entry, b'') + bytes(frame.data)
+    assert {samples[number].key: hashlib.sha256(body).hexdigest()
+            for number, body in found.items()} == {
+        sample.key: data[1][sample.key] for sample in samples}
 
 
 def test_token_that_is_revoked_is_renewed(cloud, data):
