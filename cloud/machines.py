@@ -13,12 +13,12 @@
 """Whole machines that are not there."""
 
 import dataclasses
-import hashlib
 import pathlib
 import shutil
 import uuid
 
 from ai_factory_plugins.testing import boards
+from ai_factory_plugins.testing import fleet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,12 +45,6 @@ MACHINES = {
 }
 
 
-def mac(name):
-    """The MAC address of a machine's network interface."""
-    digits = hashlib.sha256(name.encode()).hexdigest()[:6]
-    return '52:54:00:' + ':'.join(digits[i:i + 2] for i in (0, 2, 4))
-
-
 def system(name):
     """The UUID by which a machine's BMC knows it."""
     return str(uuid.uuid5(uuid.NAMESPACE_DNS, name))
@@ -61,11 +55,9 @@ def sysfs(cloud, name, machine):
 
     :returns: a path
     """
-    directory = pathlib.Path(cloud.layout.root, 'boards', name)
-    shutil.rmtree(directory, ignore_errors=True)
-    spec = NO_GPUS if machine.board is None else boards.load(machine.board)
-    boards.write_capture(spec, directory)
-    return directory / 'sys'
+    return fleet.sysfs(
+        pathlib.Path(cloud.layout.root, 'boards', name),
+        NO_GPUS if machine.board is None else boards.load(machine.board))
 
 
 def gpus(tree):

@@ -10,35 +10,22 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Whole machines with GPUs: what an operator does with them in Ironic."""
+"""Whole machines with GPUs in the cloud, some of which have a BMC."""
 
-import subprocess
-import sys
-import time
-
-from ai_factory_plugins.baremetal import shape
-from cloud import errors
+from ai_factory_plugins.testing import fleet
 from cloud import machines
-from cloud import process
 from cloud import services
 
-SECONDS = 120
-TRAITS_API = '1.6'
-CALLBACK = '/v1/continue_inspection'
 
-
-class Operator:
+class Operator(fleet.Fleet):
     """Enrols, inspects and provides machines.
 
     :param cloud: a :class:`~cloud.core.Cloud` that runs
     """
 
     def __init__(self, cloud):
+        super().__init__(cloud.connection())
         self.cloud = cloud
-        connection = cloud.connection()
-        self.baremetal = connection.baremetal
-        self.compute = connection.compute
-        self.placement = connection.placement
 
     def enrol(self, name, machine):
         """Make a machine known to Ironic, as one that can be managed.
@@ -46,26 +33,16 @@ class Operator:
         :param machine: a :class:`~cloud.machines.Machine`
         :returns: the node
         """
-        fields = {'inspect_interface': 'agent'}
-        if machine.redfish:
-            fields = {f'{name}_interface': 'redfish'
-                      for name in ('inspect', 'management', 'power')}
-            fields['driver_info'] = {
-                'redfish_address': self.cloud.layout.url('redfish'),
-                'redfish_system_id':
-                    f'/redfish/v1/Systems/{machines.system(name)}',
-                # Ironic would look for an option of another driver.
-                'redfish_verify_ca': False}
-        node = self.baremetal.create_node(
-            name=name, driver='fake-hardware', **fields)
-        self.baremetal.create_port(node_id=node.id, address=machines.mac(name))
-        node = self._provision(node.id, 'manage', 'manageable')
-        # A machine whose power state is not known takes no servers.
-        self.baremetal.set_node_power_state(node, 'power off')
-        self._until(
-            lambda: self.baremetal.get_node(node.id).power_state
-            == 'power off', f'{name} is not off')
-        return self.baremetal.get_node(node.id)
+        if not machine.redfish:
+            return super().enrol(name, inspect_interface='agent')
+        return super().enrol(name, driver_info={
+            'redfish_address': self.cloud.layout.url('redfish'),
+            'redfish_system_id':
+                f'/redfish/v1/Systems/{machines.system(name)}',
+            # Ironic would look for an option of another driver.
+            'redfish_verify_ca': False},
+            **{f'{name}_interface': 'redfish'
+               for name in ('inspect', 'management', 'power')})
 
     def inspect(self, name, machine, edit=lambda sysfs: None):
         """Inspect a machine.
@@ -76,143 +53,8 @@ class Operator:
         """
         tree = machines.sysfs(self.cloud, name, machine)
         edit(tree)
-        if machine.redfish:
-            services.redfish.describe(self.cloud, name, tree)
-            self.cloud.restart('redfish')
-            return self._provision(name, 'inspect', 'manageable')
-        return self.told(name, lambda: self._ramdisk(name, tree))
-
-    def told(self, name, tell):
-        """Inspect a machine in band, with somebody else for its ramdisk.
-
-        :param tell: called when Ironic waits for the ramdisk
-        :returns: the node after it
-        :raises CloudError: the inspection failed; the message says why
-        """
-        node = self._provision(name, 'inspect', 'inspect wait')
-        try:
-            tell()
-        except Exception:
-            self.baremetal.set_node_provision_state(node, 'abort')
-            raise
-        return self._wait(node, 'manageable')
-
-    def provide(self, name):
-        """Offer a machine to users.
-
-        :returns: the node after it
-        """
-        return self._provision(name, 'provide', 'available')
-
-    def withdraw(self, name):
-        """Take a machine that no server has back from the users."""
-        return self._provision(name, 'manage', 'manageable')
-
-    def flavors(self):
-        """Make the flavors for the machines that were inspected.
-
-        :returns: dict of name to id
-        """
-        found = {}
-        nodes = [node.to_dict()
-                 for node in self.baremetal.nodes(details=True)]
-        for flavor in shape.flavors(nodes):
-            made = self.compute.find_flavor(flavor.name)
-            if made is None:
-                for trait in flavor.traits:
-                    self.placement.put(
-                        f'/traits/{trait}', microversion=TRAITS_API)
-                made = self.compute.create_flavor(
-                    name=flavor.name, vcpus=flavor.vcpus, ram=flavor.ram_mb,
-                    disk=flavor.disk_gb)
-                self.compute.create_flavor_extra_specs(
-                    made, flavor.extra_specs)
-            found[flavor.name] = made.id
-        return found
-
-    def offered(self, node):
-        """Wait until placement offers a machine, with the traits it has.
-
-        :returns: set of their names
-        """
-        path = f'/resource_providers/{node.id}'
-        wanted = set(node.traits)
-
-        def offered():
-            inventories = self.placement.get(f'{path}/inventories').json()
-            traits = self.placement.get(
-                f'{path}/traits', microversion=TRAITS_API).json()
-            return wanted == {
-                name for name in traits.get('traits', ())
-                if name.startswith('CUSTOM_')} and any(
-                    not item['reserved'] for item in
-                    inventories.get('inventories', {}).values())
-
-        self._until(offered, f'placement does not offer {node.name} with '
-                             f'{sorted(wanted)}')
-        return wanted
-
-    def remove(self, name):
-        """Forget a machine that no server has, whatever its state."""
-        node = self.baremetal.get_node(name)
-        self.baremetal.set_node_maintenance(node, 'it is removed')
-        self.baremetal.delete_node(node)
-
-    def clear(self):
-        """Forget all machines, and wait until Nova has done so, too.
-
-        There must be no servers any more.
-        """
-        nodes = list(self.baremetal.nodes())
-        for node in nodes:
-            # A server is deleted before its machine is taken down.
-            self._until(
-                lambda: self.baremetal.get_node(node.id).instance_id is None,
-                f'{node.name} is in use')
-            self.remove(node.id)
-        self._until(
-            lambda: not any(provider.id in [node.id for node in nodes]
-                            for provider in
-                            self.placement.resource_providers()),
-            'placement still has the machines')
-
-    def _provision(self, name, action, state):
-        """Change the provision state of a node, and wait until it is so."""
-        node = self.baremetal.get_node(name)
-        self.baremetal.set_node_provision_state(node, action)
-        return self._wait(node, state)
-
-    def _wait(self, node, state):
-        """Wait until a node is in a state; what fails meanwhile is told."""
-
-        def arrived():
-            nonlocal node
-            node = self.baremetal.get_node(node.id)
-            # What cannot be managed is enrolled again, without the word.
-            if node.provision_state != state and (
-                    node.provision_state.endswith(('failed', 'error'))
-                    or node.provision_state == 'enroll' and node.last_error):
-                raise errors.CloudError(
-                    f'{node.name}: {node.provision_state}: {node.last_error}')
-            return node.provision_state == state
-
-        self._until(arrived, f'{node.name} is not {state}')
-        return node
-
-    def _until(self, condition, problem):
-        deadline = time.monotonic() + SECONDS
-        while not condition():
-            if time.monotonic() > deadline:
-                raise errors.CloudError(f'{problem} after {SECONDS} s')
-            time.sleep(0.2)
-
-    def _ramdisk(self, name, tree):
-        url = self.cloud.layout.url('ironic') + CALLBACK
-        done = subprocess.run(
-            [sys.executable, '-W', 'ignore', '-m', 'cloud.ramdisk',
-             str(tree), machines.mac(name), url],
-            capture_output=True, text=True, timeout=SECONDS,
-            env=process.environment({}))
-        if done.returncode:
-            raise errors.CloudError(
-                f'the ramdisk of {name} failed:\n{done.stderr[-2000:]}')
+        if not machine.redfish:
+            return super().inspect(name, tree)
+        services.redfish.describe(self.cloud, name, tree)
+        self.cloud.restart('redfish')
+        return self._provision(name, 'inspect', 'manageable')

@@ -35,6 +35,9 @@ function ai_factory_check {
     if [[ -n "$AI_FACTORY_FAKE_GPUS" ]] && ! is_service_enabled ai-factory-nova; then
         die $LINENO "AI_FACTORY_FAKE_GPUS needs the service ai-factory-nova"
     fi
+    if [[ -n "$AI_FACTORY_FAKE_MACHINES" ]] && ! is_service_enabled ai-factory-ironic; then
+        die $LINENO "AI_FACTORY_FAKE_MACHINES needs the service ai-factory-ironic"
+    fi
     ai_factory_each check
 }
 
@@ -46,6 +49,7 @@ function ai_factory_install {
         extras=nova
     fi
     setup_develop $AI_FACTORY_DIR $extras
+    ai_factory_each install
 }
 
 # ai_factory_configure_tempest
@@ -78,6 +82,7 @@ if is_service_enabled ai-factory-nova ai-factory-ironic ai-factory-swift; then
         ai_factory_each start
 
     elif [[ "$1" == "stack" && "$2" == "test-config" ]]; then
+        ai_factory_each enrol
         if is_service_enabled tempest; then
             echo_summary "Configuring Tempest for ai-factory-plugins"
             ai_factory_configure_tempest
@@ -96,4 +101,7 @@ elif [[ "$1" == "clean" ]]; then
     ai_factory_undo
     rm -rf "$AI_FACTORY_STATE"
     pip_uninstall ai-factory-plugins
+    if [[ -n "$AI_FACTORY_FAKE_MACHINES" ]]; then
+        pip_uninstall ironic-python-agent
+    fi
 fi

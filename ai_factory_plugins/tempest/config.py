@@ -29,6 +29,10 @@ no tests of servers with GPUs. They need all GPUs of that model.
     cfg.StrOpt('gpu_resource_class', help="""
 Resource class in placement of the devices of that alias.
 """),
+    cfg.StrOpt('s3_url', help="""
+URL of S3 in front of Swift, such as ``http://127.0.0.1:8080``. Without it,
+there are no tests of S3.
+"""),
     cfg.BoolOpt('bare_metal', default=False, help="""
 Whether Ironic has the inspection hook. The tests take machines that were
 inspected and are available.

@@ -31,8 +31,8 @@ import sys
 import time
 import urllib.parse
 
+from ai_factory_plugins.testing import signing
 from cloud.services import swift as swift_module
-from cloud import signing
 
 STATE = pathlib.Path('.cloud-swift-benchmark-cache')
 BASE_PORT = 22800

@@ -19,6 +19,7 @@ import time
 
 from rich import console as rich_console
 
+from ai_factory_plugins.testing import fleet
 from cloud import core
 from cloud.demo import datasets
 from cloud.demo import machines
@@ -38,7 +39,7 @@ def main():
             f'{time.monotonic() - began:6.1f} s  {text}'))
     try:
         verdicts = _play(cloud, console, args.act)
-    except errors.CloudError as exc:
+    except (errors.CloudError, fleet.FleetError) as exc:
         console.print(f'cloud: {exc}', markup=False)
         return 1
     finally:

@@ -13,8 +13,8 @@
 """Ironic: API and conductor in one process, with our inspection hook.
 
 The machines are not there: their power, deployment and boot are Ironic's own
-fake interfaces. Inspection is real, in band (see :mod:`cloud.ramdisk`) and by
-Redfish.
+fake interfaces. Inspection is real, in band (see
+:mod:`ai_factory_plugins.testing.ramdisk`) and by Redfish.
 """
 
 from cloud import config

@@ -18,6 +18,7 @@ import sys
 import yaml
 
 from ai_factory_plugins.inventory import sysfs
+from ai_factory_plugins.testing import fleet
 from cloud import machines
 from cloud import service
 
@@ -48,7 +49,7 @@ def describe(cloud, name, tree):
     """
     known = {**_known(cloud), name: {
         'uuid': machines.system(name), 'name': name,
-        'macs': [machines.mac(name)],
+        'macs': [fleet.mac(name)],
         'functions': [_function(device)
                       for device in sysfs.read_pci_devices(tree)]}}
     path = _file(cloud)

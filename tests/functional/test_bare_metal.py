@@ -21,6 +21,7 @@ import urllib.request
 
 import pytest
 
+from ai_factory_plugins.testing import fleet
 from cloud import machines
 from cloud import metal
 from cloud.services import common
@@ -68,9 +69,9 @@ def ours(node):
 
 def post(cloud, name, plugin_data):
     """Send what anybody can send, as the ramdisk of a machine."""
-    body = {'inventory': devices.inventory(machines.mac(name)), **plugin_data}
+    body = {'inventory': devices.inventory(fleet.mac(name)), **plugin_data}
     request = urllib.request.Request(
-        cloud.layout.url('ironic') + metal.CALLBACK,
+        cloud.layout.url('ironic') + fleet.CALLBACK,
         data=json.dumps(body).encode(),
         headers={'Content-Type': 'application/json'})
     with urllib.request.urlopen(request, timeout=60) as response:

@@ -17,8 +17,8 @@ import pathlib
 import re
 import time
 
+from ai_factory_plugins.testing import signing
 from cloud.services import swift as swift_module
-from cloud import signing
 from tests.swift import api
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-cache'

@@ -37,5 +37,6 @@ ready_wait = 0
 gpu_alias = {ALIAS}
 gpu_resource_class = {RESOURCE_CLASS}
 bare_metal = True
+s3_url = http://swift
 """)
 os.environ['TEMPEST_CONFIG_DIR'] = _directory.name

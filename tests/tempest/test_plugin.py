@@ -26,12 +26,14 @@ from tempest.test_discover import plugins
 from ai_factory_plugins.tempest.scenario import test_bare_metal
 from ai_factory_plugins.tempest.scenario import test_batch_read
 from ai_factory_plugins.tempest.scenario import test_gpus
+from ai_factory_plugins.tempest.scenario import test_s3
 from tests import tempest as settings
 from tests.tempest import fake_cloud
 from tests.tempest import fake_swift
 
 GPUS = (test_gpus.JoinedGPUsTest, test_gpus.ExtraSpecsTest)
 SWIFT = (test_batch_read.BatchReadTest,)
+S3 = (test_s3.S3Test,)
 METAL = (test_bare_metal.BareMetalTest,)
 GOOD = fake_cloud.machine(
     'good', 'CUSTOM_GPU_MODEL_H100', 'CUSTOM_GPU_COUNT_8')
@@ -96,7 +98,8 @@ class PluginTest(unittest.TestCase):
                      'test_refusal_when_no_partition_is_left',
                      'test_typo_is_a_bad_request', 'test_server_by_trait',
                      'test_ranges_of_several_objects', 'test_without_access',
-                     'test_access_that_is_given'):
+                     'test_access_that_is_given',
+                     'test_ranges_of_what_was_written_anew'):
             self.assertIn(name, found)
         self.assertNotIn('_FailedTest', found)
 
@@ -182,5 +185,34 @@ class BatchReadTest(Runs, unittest.TestCase):
 
     def test_swift_without_batches(self):
         result = run(fake_swift.Swift(info=False), SWIFT)
+        self.assertEqual([], result.errors + result.failures)
+        self.assertTrue(result.skipped)
+
+
+class S3Test(Runs, unittest.TestCase):
+
+    TESTS = ('test_ranges', 'test_ranges_of_what_was_written_anew',
+             'test_without_access')
+
+    def test_ranges(self):
+        swift = fake_swift.Swift()
+        self.assert_passes(swift, S3, 3)
+        self.assertEqual(
+            ({}, {}, {}), (swift.acls, swift.stored, swift.keys))
+
+    def test_wrong_bytes(self):
+        self.assert_fails(fake_swift.Swift(shift=1), S3, *self.TESTS)
+
+    def test_what_was_there_before(self):
+        self.assert_fails(fake_swift.Swift(stale=True), S3, self.TESTS[1])
+
+    def test_access_for_everybody(self):
+        self.assert_fails(
+            fake_swift.Swift(authorises=False), S3, self.TESTS[2])
+
+    def test_no_s3(self):
+        with mock.patch.object(test_s3, 'CONF') as conf:
+            conf.ai_factory.s3_url = None
+            result = run(fake_swift.Swift(), S3)
         self.assertEqual([], result.errors + result.failures)
         self.assertTrue(result.skipped)

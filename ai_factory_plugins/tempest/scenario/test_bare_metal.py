@@ -42,6 +42,9 @@ class BareMetalClient(rest_client.RestClient):
 @decorators.serial
 class BareMetalTest(base.ScenarioTest):
 
+    # Machines without owner are seen by those of the system alone.
+    credentials = ['primary', 'admin', 'system_admin']
+
     @classmethod
     def skip_checks(cls):
         super().skip_checks()
@@ -52,7 +55,7 @@ class BareMetalTest(base.ScenarioTest):
     def setup_clients(cls):
         super().setup_clients()
         cls.bare_metal = BareMetalClient(
-            cls.os_admin.auth_provider, 'baremetal', CONF.identity.region)
+            cls.os_system_admin.auth_provider, 'baremetal', CONF.identity.region)
 
     def available(self):
         """The machines that a server can have."""

@@ -15,17 +15,13 @@
 import io
 import json
 
-from tempest import config
-from tempest.lib.common.utils import data_utils
 from tempest.lib import decorators
 
 from ai_factory_plugins.dataset import entries
 from ai_factory_plugins.dataset import frames
-from ai_factory_plugins.tempest.scenario import base
+from ai_factory_plugins.tempest.scenario import swift
 
-CONF = config.CONF
-SIZE = 64 * 1024
-RANGES = ([0, 15], [4096, 8191], [SIZE - 1, None])
+SIZE, RANGES = swift.SIZE, swift.RANGES
 
 
 def answers(body):
@@ -48,39 +44,14 @@ def answers(body):
             raise AssertionError(f'{frame.entry} was aborted: {frame.meta}')
 
 
-class BatchReadTest(base.ScenarioTest):
-
-    credentials = [['operator', CONF.object_storage.operator_role], 'alt']
-
-    @classmethod
-    def skip_checks(cls):
-        super().skip_checks()
-        if not CONF.service_available.swift:
-            raise cls.skipException('there is no Swift')
+class BatchReadTest(swift.SwiftTest):
 
     @classmethod
     def setup_clients(cls):
-        cls.containers = cls.os_roles_operator.container_client
-        cls.objects = cls.os_roles_operator.object_client
-        # The role was given after the first token.
-        cls.containers.auth_provider.clear_auth()
-        info = cls.os_roles_operator.capabilities_client.list_capabilities()
+        super().setup_clients()
+        info = cls.owner.capabilities_client.list_capabilities()
         if 'batch_read' not in info:
             raise cls.skipException('Swift has no batch_read')
-
-    def store(self, **headers):
-        """Make a container with two objects, for the time of the test.
-
-        :returns: its name, and the data of the objects by name
-        """
-        container = data_utils.rand_name('ai-factory')
-        self.containers.update_container(container, **headers)
-        self.addCleanup(self.containers.delete_container, container)
-        stored = {name: data_utils.random_bytes(SIZE) for name in 'ab'}
-        for name, data in stored.items():
-            self.objects.create_object(container, name, data)
-            self.addCleanup(self.objects.delete_object, container, name)
-        return container, stored
 
     def batch(self, user, container, *names):
         """Read the ranges of objects.
@@ -111,7 +82,7 @@ class BatchReadTest(base.ScenarioTest):
     def test_ranges_of_several_objects(self):
         container, stored = self.store()
         names = ['a', 'no-such-object', 'b', 'a']
-        status, body = self.batch(self.os_roles_operator, container, *names)
+        status, body = self.batch(self.owner, container, *names)
         self.assertEqual(200, status)
         self.assert_read(body, stored, names)
 
@@ -119,14 +90,14 @@ class BatchReadTest(base.ScenarioTest):
     @decorators.idempotent_id('e2f9d4c1-3f4b-4f5e-9d3b-0c5a7b1e8d26')
     def test_without_access(self):
         container, _ = self.store()
-        status, _ = self.batch(self.os_alt, container, 'a', 'b')
+        status, _ = self.batch(self.other, container, 'a', 'b')
         self.assertEqual(403, status)
 
     @decorators.idempotent_id('7c0f3b58-2d6e-4a19-b0f4-8e1d5c9a6b32')
     def test_access_that_is_given(self):
-        user = self.os_alt.credentials
+        user = self.other.credentials
         container, stored = self.store(**{
             'X-Container-Read': f'{user.tenant_id}:{user.user_id}'})
-        status, body = self.batch(self.os_alt, container, 'a', 'b')
+        status, body = self.batch(self.other, container, 'a', 'b')
         self.assertEqual(200, status)
         self.assert_read(body, stored, ['a', 'b'])

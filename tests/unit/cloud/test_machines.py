@@ -16,6 +16,7 @@ import tempfile
 import testtools
 import yaml
 
+from ai_factory_plugins.testing import fleet
 from cloud import core
 from cloud import machines
 from cloud.services import ironic
@@ -70,6 +71,6 @@ class MachinesTest(testtools.TestCase):
         self.assertEqual(7, len(self.functions('metal-hgx-2')))
 
     def test_machines_are_told_apart(self):
-        for identity in (machines.mac, machines.system):
+        for identity in (fleet.mac, machines.system):
             self.assertEqual(len(machines.MACHINES),
                              len(set(map(identity, machines.MACHINES))))

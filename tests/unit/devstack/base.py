@@ -29,7 +29,7 @@ GOLDEN = HERE / 'golden'
 
 CONTROLLER = 'n-api,n-sch,n-cond,n-cpu,placement-api,tempest'
 IRONIC = 'ir-api,ir-cond'
-SWIFT = 's-proxy,s-object'
+SWIFT = 's-proxy,s-object,s3api'
 BOARD = {'AI_FACTORY_FAKE_GPUS': 'hgx-h100'}
 NOVA_CASE = {'ENABLED_SERVICES': CONTROLLER, **BOARD}
 #: What is compared with golden files, by name of their directory.
@@ -41,7 +41,8 @@ CASES = {
     'ironic': {'ENABLED_SERVICES': f'{IRONIC},tempest'},
     'swift': {'ENABLED_SERVICES': SWIFT},
     'all': {'ENABLED_SERVICES': f'{CONTROLLER},{IRONIC},{SWIFT}', **BOARD,
-            'AI_FACTORY_FAKE_COMPUTES': '2', 'VIRT_DRIVER': 'ironic'},
+            'AI_FACTORY_FAKE_COMPUTES': '2', 'VIRT_DRIVER': 'ironic',
+            'AI_FACTORY_FAKE_MACHINES': 'hgx-h100 mi300x-8'},
 }
 
 
@@ -77,7 +78,8 @@ class DevStack:
         """
         return subprocess.run(
             ['bash', str(HERE / 'stubs/devstack'), script],
-            env={'PATH': os.environ['PATH'], 'PYTHON': sys.executable,
+            env={'PATH': os.environ['PATH'], 'PYTHON': str(HERE / 'stubs/python'),
+                 'REAL_PYTHON': sys.executable,
                  'PYTHONPATH': str(PROJECT), 'PYTHONWARNINGS': 'ignore',
                  'PROJECT': str(PROJECT), 'ROOT': str(self.root),
                  'STUBS': str(HERE / 'stubs'), 'SAMPLE': str(HERE / 'sample'),
@@ -105,7 +107,7 @@ class DevStack:
     def neutral(self, text):
         """Text without what differs from machine to machine."""
         # The first may be below the third.
-        return (text.replace(sys.executable, 'PYTHON')
+        return (text.replace(str(HERE / 'stubs/python'), 'PYTHON')
                 .replace(str(self.root), 'ROOT')
                 .replace(str(PROJECT), 'PROJECT'))
 

@@ -118,7 +118,8 @@ class ComputeTest(unittest.TestCase):
 
 class SwiftTest(unittest.TestCase):
 
-    FILES = (('batch_read', 'proxy-server.conf', 'swift-proxy-server.conf'),
+    PROXY = 'proxy-server.conf', 'swift-proxy-server.conf'
+    FILES = (('batch_read', *PROXY), ('block_cache', *PROXY),
              ('range_server', '1.conf', 'swift-object-server.conf'))
 
     def test_filters(self):

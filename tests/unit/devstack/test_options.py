@@ -34,6 +34,26 @@ class WrongOptionsTest(base.TestCase):
             self.assert_stops(f"no board '{name}'; there are h100-4numa ",
                               AI_FACTORY_FAKE_GPUS=name)
 
+    def test_machines(self):
+        options = {
+            'ENABLED_SERVICES': f'{base.CONTROLLER},{base.IRONIC}',
+            'VIRT_DRIVER': 'ironic'}
+        for names, name in (('hgx', 'hgx'), ('hgx-h100 no-board', 'no-board'),
+                            ('../board_data/hgx-h100',) * 2):
+            self.assert_stops(
+                f"AI_FACTORY_FAKE_MACHINES: no board '{name}'; there are ",
+                **options, AI_FACTORY_FAKE_MACHINES=names)
+        options['VIRT_DRIVER'] = 'libvirt'
+        self.assert_stops('needs VIRT_DRIVER=ironic', **options,
+                          AI_FACTORY_FAKE_MACHINES='hgx-h100')
+        self.assert_stops('needs the service ai-factory-ironic',
+                          AI_FACTORY_FAKE_MACHINES='hgx-h100')
+
+    def test_machines_that_cannot_be_enrolled(self):
+        host = self.devstack(**base.CASES['all'])
+        self.assert_stopped('the machines could not be enrolled',
+                            host.run('stack', FLEET_FAILS='yes'))
+
     def test_numbers(self):
         for value in ('0', '-1', 'two', '100', '1 2'):
             self.assert_stops('AI_FACTORY_FAKE_COMPUTES is a number',
@@ -77,8 +97,9 @@ class SettingsTest(base.TestCase):
 
     def test_tempest_gets_our_tests(self):
         for given, expected in (
-                ('', 'PROJECT'), ('0', 'PROJECT'), ('/a', '/a PROJECT'),
-                (f'/a {base.PROJECT}', '/a PROJECT')):
+                ('', 'PROJECT[tempest]'), ('0', 'PROJECT[tempest]'),
+                ('/a', '/a PROJECT[tempest]'),
+                (f'/a {base.PROJECT}[tempest]', '/a PROJECT[tempest]')):
             host = self.devstack(**base.CASES['ironic'])
             local = host.root / 'local'
             local.write_text('echo "plugins: $TEMPEST_PLUGINS"\n')

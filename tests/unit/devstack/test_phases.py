@@ -63,7 +63,8 @@ class AgainTest(base.TestCase):
         host = self.stacked(**base.CASES['all'])
         options = {'ENABLED_SERVICES': base.CONTROLLER + ',' + base.SWIFT,
                    'DISABLED_SERVICES': 'ai-factory-nova',
-                   'AI_FACTORY_FAKE_GPUS': ''}
+                   'AI_FACTORY_FAKE_GPUS': '',
+                   'AI_FACTORY_FAKE_MACHINES': ''}
         self.done(host, 'stack', REBUILD='no', **options)
         files = host.files()
         self.assertNotIn('ai_factory', files['nova/nova.conf'])
@@ -120,10 +121,11 @@ class RemovalTest(base.TestCase):
         calls = host.calls()
         for i in (1, 2):
             self.assertIn(f'stop_process n-cpu-ai-factory-{i}\n', calls)
-        self.assertEqual(4, calls.count('flavor delete'))
+        self.assertEqual(5, calls.count('flavor delete'))
         self.assertEqual([], list((host.root / 'flavors').iterdir()))
         self.done(host, 'clean')
-        self.assertEqual('pip_uninstall ai-factory-plugins\n', host.calls())
+        self.assertEqual('pip_uninstall ai-factory-plugins\n'
+                         'pip_uninstall ironic-python-agent\n', host.calls())
 
     def test_what_is_disabled_by_then_goes_as_well(self):
         host = self.stacked(**base.CASES['nova'])
@@ -282,6 +284,33 @@ class ConfigurationTest(base.TestCase):
                 's3api authtoken s3token keystoneauth tempauth', new,
                 **base.CASES['swift'])
             self.assert_stopped(message, host.run('stack', REBUILD='no'))
+
+    def test_s3_is_not_enabled(self):
+        host = self.edited(
+            'swift/proxy-server.conf', ' s3api authtoken s3token ',
+            ' authtoken ', ENABLED_SERVICES='s-proxy,s-object')
+        self.done(host, 'stack', REBUILD='no')
+        pipeline = self.line(host, 'swift/proxy-server.conf', 'pipeline')
+        self.assertNotIn('batch_read_s3', pipeline)
+        self.assertIn(' keystoneauth tempauth batch_read ', pipeline)
+
+    def test_block_cache(self):
+        host = self.stacked(**base.CASES['swift'],
+                            AI_FACTORY_BLOCK_CACHE='False')
+        self.assertNotIn('block_cache', host.files()['swift/proxy-server.conf'])
+        for old, new, expected in (
+                # Right of what decrypts, it has what the disks have.
+                ('symlink', 'symlink keymaster encryption',
+                 'keymaster encryption block_cache proxy-logging '),
+                (' copy container-quotas account-quotas slo dlo '
+                 'versioned_writes symlink', '',
+                 ' batch_read block_cache formpost ')):
+            host = self.edited('swift/proxy-server.conf', old, new,
+                               **base.CASES['swift'])
+            self.done(host, 'stack', REBUILD='no')
+            pipeline = self.line(host, 'swift/proxy-server.conf', 'pipeline')
+            self.assertIn(expected, pipeline)
+            self.assertEqual(1, pipeline.split().count('block_cache'))
 
     def test_a_host_without_gpus(self):
         host = self.devstack(ENABLED_SERVICES=base.CONTROLLER)

@@ -12,9 +12,9 @@
 
 """What a machine's ramdisk does when the machine is inspected.
 
-Run as ``python -m cloud.ramdisk SYSFS MAC URL``. It is the inspection of
-ironic-python-agent itself, with its collectors and ours, on a machine that is
-not there: PCI devices come from a sysfs tree such as
+Run as ``python -m ai_factory_plugins.testing.ramdisk SYSFS MAC URL``. It is
+the inspection of ironic-python-agent itself, with its collectors and ours, on
+a machine that is not there: PCI devices come from a sysfs tree such as
 :mod:`ai_factory_plugins.testing.boards` writes, the rest is made up.
 """
 
