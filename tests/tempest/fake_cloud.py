@@ -62,6 +62,7 @@ class Cloud:
         self.devices = {f'host{i}': {device.key: device for device in devices}
                         for i in range(hosts)}
         self.specs, self.booted, self.held = {}, {}, {}
+        self.traits = set()
         self.numbers = itertools.count()
         self.servers_client = self.flavors_client = self
         self.placement_client = self.resource_providers_client = self
@@ -123,7 +124,15 @@ class Cloud:
                 return [(host, key) for key in keys]
         return None
 
+    def create_trait(self, name):
+        self.traits.add(name)
+
     def _machine(self, server, specs):
+        # Placement refuses what it does not know, even where it is forbidden.
+        if any(name.startswith('trait:')
+               and name.removeprefix('trait:') not in self.traits
+               for name in specs):
+            return None
         for node in self.nodes:
             fits = all(
                 (name.partition(':')[2] in node['traits'])

@@ -136,12 +136,16 @@ class GPUTest(ScenarioTest):
             vcpus=count)
 
     def free(self):
-        """How many GPUs nobody has, by the root of their host's providers."""
+        """How many GPUs nobody has, by the root of their host's providers.
+
+        Those of which nothing tells what joins them do not count.
+        """
         found = self.providers.list_resource_providers(
             resources=f'{CONF.ai_factory.gpu_resource_class}:1')
         return collections.Counter(
             provider['root_provider_uuid']
-            for provider in found['resource_providers'])
+            for provider in found['resource_providers']
+            if self._is_known(self._device(provider['uuid'])))
 
     def gpus(self, server):
         """The GPUs of a server.
@@ -155,6 +159,10 @@ class GPUTest(ScenarioTest):
     def _device(self, uuid):
         names = self.providers.list_resource_provider_traits(uuid)['traits']
         return traits.decode(names, uuid)
+
+    @staticmethod
+    def _is_known(device):
+        return bool(device.partitions or device.groups)
 
     def host(self, device):
         """The root of the providers of a device's host."""

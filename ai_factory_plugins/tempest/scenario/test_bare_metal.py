@@ -70,6 +70,8 @@ class BareMetalTest(base.ScenarioTest):
         if not flavors:
             self.skipTest('no machine with GPUs is available')
         flavor = flavors[0]
+        for trait in flavor.traits:
+            self.placement.create_trait(trait)
         server = self.boot(self.make_flavor(
             flavor.extra_specs, ram=flavor.ram_mb, vcpus=flavor.vcpus,
             disk=flavor.disk_gb))
