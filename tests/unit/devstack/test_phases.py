@@ -123,6 +123,8 @@ class RemovalTest(base.TestCase):
             self.assertIn(f'stop_process n-cpu-ai-factory-{i}\n', calls)
         self.assertEqual(5, calls.count('flavor delete'))
         self.assertEqual([], list((host.root / 'flavors').iterdir()))
+        units = {path.name for path in (host.root / 'systemd').iterdir()}
+        self.assertEqual({'devstack@n-cpu.service'}, units)
         self.done(host, 'clean')
         self.assertEqual('pip_uninstall ai-factory-plugins\n'
                          'pip_uninstall ironic-python-agent\n', host.calls())
