@@ -10,7 +10,10 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""The tests of the Tempest plugin, run by Tempest itself."""
+"""The cloud as the DevStack plugin configures it, and Tempest's word on it.
+
+Tempest itself runs the tests of the Tempest plugin.
+"""
 
 import configparser
 import re
@@ -25,12 +28,15 @@ from cloud import process
 from cloud.services import common
 from cloud.services import object_store
 from cloud import tenant as tenants
+from tests.functional import installation
 
 SECONDS = 600
 RESOURCE_CLASS = 'CUSTOM_GPU_H100_SXM5_80GB'
 MACHINE = 'metal-hgx-1'
 #: Tests of the plugin
 TESTS = 11
+#: Lines that are DevStack's
+DEVSTACK = {'', '[key_manager]', 'fixed_key = 0'}
 
 
 def settings(cloud, tenant):
@@ -63,7 +69,7 @@ def settings(cloud, tenant):
     }
 
 
-def tempest(directory, *arguments):
+def run_tempest(directory, *arguments):
     """Run Tempest.
 
     :returns: a :class:`subprocess.CompletedProcess`
@@ -87,19 +93,36 @@ def machine(cloud, tenant):
     operator.clear()
 
 
-def test_scenarios(cloud, tenant, machine, tmp_path):
+@pytest.fixture
+def installed(cloud, tenant, tmp_path):
+    """An :class:`~tests.functional.installation.Installation`."""
+    with installation.Installation(cloud, tmp_path / 'devstack') as found:
+        yield found
+
+
+def test_scenarios(cloud, tenant, installed, machine, tmp_path):
     workspace = tmp_path / 'tempest'
-    made = tempest(tmp_path, 'init', str(workspace), '--workspace-path',
+    made = run_tempest(tmp_path, 'init', str(workspace), '--workspace-path',
                    str(tmp_path / 'workspaces.yaml'))
     assert made.returncode == 0, made.stderr
     config = configparser.ConfigParser(interpolation=None)
     config.read_dict(settings(cloud, tenant))
     with open(workspace / 'etc/tempest.conf', 'w') as stream:
         config.write(stream)
-    done = tempest(workspace, 'run', '--regex', r'^ai_factory_plugins\.',
+    done = run_tempest(workspace, 'run', '--regex', r'^ai_factory_plugins\.',
                    '--concurrency', '1', '--workspace-path',
                    str(tmp_path / 'workspaces.yaml'))
     counts = {name: int(number) for name, number in re.findall(
         r'^ - (\w+): (\d+)$', done.stdout, re.MULTILINE)}
     assert (done.returncode, counts.get('Passed'), counts.get('Skipped')) == (
         0, TESTS, 0), done.stdout[-8000:] + done.stderr[-2000:]
+    for path in installed.files.values():
+        text = path.read_text()
+        assert any(word in text for word in (
+            'GPUTopologyFilter', 'breadth-first', 'gpu-inventory',
+            'block_cache', 'range_server')), path
+    installed.run('unstack')
+    for name, path in installed.files.items():
+        # The order of lines of one section does not matter.
+        assert sorted(set(path.read_text().splitlines()) - DEVSTACK) == sorted(
+            set(installed.stock[name].splitlines()) - DEVSTACK), path
