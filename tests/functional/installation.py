@@ -17,7 +17,8 @@ import shutil
 from cloud.services import object_store
 from tests.unit.devstack import base
 
-SERVICES = 'n-api,n-sch,n-cond,placement-api,ir-api,ir-cond,s-proxy,s-object,s3api'
+SERVICES = ('n-api,n-sch,n-cond,placement-api,ir-api,ir-cond,'
+            's-proxy,s-object,s3api')
 RESTARTED = ('placement', 'nova-api', 'nova-scheduler', 'ironic')
 OBJECT_SERVERS = range(3)
 

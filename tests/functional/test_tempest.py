@@ -102,16 +102,16 @@ def installed(cloud, tenant, tmp_path):
 
 def test_scenarios(cloud, tenant, installed, machine, tmp_path):
     workspace = tmp_path / 'tempest'
-    made = run_tempest(tmp_path, 'init', str(workspace), '--workspace-path',
-                   str(tmp_path / 'workspaces.yaml'))
+    workspaces = '--workspace-path', str(tmp_path / 'workspaces.yaml')
+    made = run_tempest(tmp_path, 'init', str(workspace), *workspaces)
     assert made.returncode == 0, made.stderr
     config = configparser.ConfigParser(interpolation=None)
     config.read_dict(settings(cloud, tenant))
     with open(workspace / 'etc/tempest.conf', 'w') as stream:
         config.write(stream)
-    done = run_tempest(workspace, 'run', '--regex', r'^ai_factory_plugins\.',
-                   '--concurrency', '1', '--workspace-path',
-                   str(tmp_path / 'workspaces.yaml'))
+    done = run_tempest(
+        workspace, 'run', '--regex', r'^ai_factory_plugins\.',
+        '--concurrency', '1', *workspaces)
     counts = {name: int(number) for name, number in re.findall(
         r'^ - (\w+): (\d+)$', done.stdout, re.MULTILINE)}
     assert (done.returncode, counts.get('Passed'), counts.get('Skipped')) == (

@@ -55,7 +55,8 @@ class BareMetalTest(base.ScenarioTest):
     def setup_clients(cls):
         super().setup_clients()
         cls.bare_metal = BareMetalClient(
-            cls.os_system_admin.auth_provider, 'baremetal', CONF.identity.region)
+            cls.os_system_admin.auth_provider, 'baremetal',
+            CONF.identity.region)
 
     def available(self):
         """The machines that a server can have."""

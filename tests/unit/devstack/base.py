@@ -78,11 +78,13 @@ class DevStack:
         """
         return subprocess.run(
             ['bash', str(HERE / 'stubs/devstack'), script],
-            env={'PATH': os.environ['PATH'], 'PYTHON': str(HERE / 'stubs/python'),
+            env={'PATH': os.environ['PATH'],
+                 'PYTHON': str(HERE / 'stubs/python'),
                  'REAL_PYTHON': sys.executable,
                  'PYTHONPATH': str(PROJECT), 'PYTHONWARNINGS': 'ignore',
                  'PROJECT': str(PROJECT), 'ROOT': str(self.root),
-                 'STUBS': str(HERE / 'stubs'), 'SAMPLE': str(HERE / 'sample'),
+                 'STUBS': str(HERE / 'stubs'),
+                 'SAMPLE': str(HERE / 'sample'),
                  **{name: os.environ[name] for name in ('INI_CONFIG',)
                     if name in os.environ},
                  **self.options, **options},

@@ -299,7 +299,8 @@ class ConfigurationTest(base.TestCase):
     def test_block_cache(self):
         host = self.stacked(**base.CASES['swift'],
                             AI_FACTORY_BLOCK_CACHE='False')
-        self.assertNotIn('block_cache', host.files()['swift/proxy-server.conf'])
+        self.assertNotIn(
+            'block_cache', host.files()['swift/proxy-server.conf'])
         for old, new, expected in (
                 # Right of what decrypts, it has what the disks have.
                 ('symlink', 'symlink keymaster encryption',
