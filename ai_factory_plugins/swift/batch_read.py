@@ -68,10 +68,10 @@ from swift.common.swob import wsgi_to_str
 from swift.common.utils import get_logger
 
 from ai_factory_plugins.dataset import entries
-from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import access
 from ai_factory_plugins.swift import answer
 from ai_factory_plugins.swift import cluster
+from ai_factory_plugins.swift.formats import choice
 from ai_factory_plugins.swift import if_range
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import ordinary
@@ -160,15 +160,17 @@ class BatchRead:
             # for requests of one object.
             return HTTPForbidden(
                 request=req, body='Batches need a token of their own')
+        container = wsgi_to_str(container) if container else None
         try:
+            form = choice.choose(req)
             found = entries.parse(
-                self._body(req), self._limits,
-                wsgi_to_str(container) if container else None,
+                self._body(req), self._limits, container,
                 pause=eventlet.sleep)
             rights = access.Access(
                 req.environ, self.app, wsgi_to_str(version),
                 wsgi_to_str(account))
-            return self._stream(req, found, rights, wsgi_to_str(account))
+            return self._stream(
+                req, found, rights, wsgi_to_str(account), form(container))
         except entries.RequestError as exc:
             return status_map[exc.status](
                 request=req, body=str(exc), content_type='text/plain')
@@ -194,7 +196,7 @@ class BatchRead:
             raise entries.RequestError(499, 'the request is cut short')
         return body
 
-    def _stream(self, req, found, rights, account):
+    def _stream(self, req, found, rights, account, writer):
         denied = rights.check(found)
         nodes = cluster.Cluster(
             self._pipeline_final_app, self.logger, account,
@@ -202,10 +204,12 @@ class BatchRead:
             self._unsuitable)
         reads = ordinary.OrdinaryReads(
             req.environ, self.app, rights, self.conf['ordinary_reads'])
-        where = sources.Sources(rights, nodes, reads, self.conf)
-        stream = answer.Answer(found, denied, where, reads, self.conf)
+        where = sources.Sources(
+            rights, nodes, reads, self.conf, writer.with_headers)
+        stream = answer.Answer(
+            found, denied, where, reads, self.conf, writer)
         return Response(
-            request=req, content_type=frames.CONTENT_TYPE,
+            request=req, content_type=writer.content_type,
             app_iter=_Counted(stream, self._done))
 
     def _done(self, stream):
@@ -246,7 +250,7 @@ def filter_factory(global_conf, **local_conf):
     conf = {**global_conf, **local_conf}
     values = options.read(OPTIONS, local_conf)
     register_swift_info(
-        NAME, version=entries.VERSION,
+        NAME, version=entries.VERSION, formats=choice.NAMES,
         **{name: values[name] for name in ADVERTISED})
     logger = get_logger(
         conf, log_route='batch-read', statsd_tail_prefix='batch-read')

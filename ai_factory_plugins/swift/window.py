@@ -23,13 +23,15 @@ _ENTRIES = 128      # of a window; others wait for the server meanwhile
 class _Pending:
     """An entry that waits for its window to be read."""
 
-    __slots__ = ('read', 'parts', 'opened', 'buffers', 'refusal')
+    __slots__ = ('read', 'parts', 'opened', 'buffers', 'refusal', 'headers')
 
-    def __init__(self, read, opened=None, parts=(), refusal=None):
+    def __init__(self, read, opened=None, parts=(), refusal=None,
+                 headers=None):
         self.read = read
         self.opened = opened
         self.parts = parts
         self.refusal = refusal
+        self.headers = headers
         self.buffers = [b''] * len(parts)
 
 
@@ -43,13 +45,15 @@ class Reader:
     :param objects: :class:`~ai_factory_plugins.swift.disk.OpenObjects`
     :param conf: dict with ``window``, ``coalesce_gap`` and ``max_open``
     :param failed: called with a text when an unforeseen exception is handled
+    :param with_headers: whether to tell the headers of the objects
     """
 
-    def __init__(self, objects, conf, failed):
+    def __init__(self, objects, conf, failed, with_headers=False):
         self._objects = objects
         self._window = conf['window']
         self._gap = conf['coalesce_gap']
         self._failed = failed
+        self._with_headers = with_headers
         self._waiting = []
         self._size = 0
         self.entries = 0
@@ -84,6 +88,7 @@ class Reader:
         """Open the object, and see what there is to read."""
         try:
             opened = self._objects.get(read.target)
+            headers = opened.headers if self._with_headers else None
         except disk.Refused as exc:
             return _Pending(read, refusal=exc)
         except Exception as exc:
@@ -96,7 +101,7 @@ class Reader:
         if parts is None:
             return _Pending(read, opened, refusal=disk.Refused(
                 416, 'beyond the end'))
-        return _Pending(read, opened, parts)
+        return _Pending(read, opened, parts, headers=headers)
 
     @staticmethod
     def _is_whole(pending):
@@ -181,8 +186,11 @@ def _status(pending):
 
 
 def _meta(pending):
-    return {'etag': pending.opened.etag, 'size': pending.opened.size,
+    meta = {'etag': pending.opened.etag, 'size': pending.opened.size,
             'parts': pending.parts}
+    if pending.headers is not None:
+        meta['headers'] = pending.headers
+    return meta
 
 
 def _refusal(pending):
