@@ -23,7 +23,7 @@ from swift.common.utils import clean_content_type
 from ai_factory_plugins.swift import formats
 
 _DEFAULT_TYPE = 'application/octet-stream'
-_VALUE = re.compile(r'[\x20-\x7e]{1,1024}\Z')
+_VALUE = re.compile(r'[\x21-\x7e][\x20-\x7e]{0,1023}\Z')
 
 
 class Parts:
@@ -92,7 +92,7 @@ class Multipart:
         if meta['etag']:
             common.append(('ETag', f'"{meta["etag"]}"'))
         changed = headers.get('Last-Modified')
-        if changed and _VALUE.match(changed):
+        if changed and is_value(changed):
             common.append(('Last-Modified', changed))
         parts = meta['parts']
 
@@ -144,7 +144,12 @@ def content_type(headers):
     :param headers: dict of its headers
     """
     found = clean_content_type(headers.get('Content-Type') or '')
-    return found if _VALUE.match(found) else _DEFAULT_TYPE
+    return found if is_value(found) else _DEFAULT_TYPE
+
+
+def is_value(text):
+    """Whether a text can be a header's value, as all readers take it."""
+    return _VALUE.match(text) is not None
 
 
 def _quote(text):
