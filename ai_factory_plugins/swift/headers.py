@@ -12,14 +12,14 @@
 
 """The headers of an object, as the object server gives them in a GET."""
 
-import json
+import math
+import time
 
 from swift.common.request_helpers import is_object_transient_sysmeta
 from swift.common.request_helpers import is_sys_or_user_meta
-from swift.common.swob import Response
 from swift.common.utils import Timestamp
 
-_LIMIT = 64 * 1024  # bytes of JSON; a frame has room for the parts as well
+_LIMIT = 16 * 1024  # characters; in JSON, a frame has room for them
 
 
 def of(controller, disk_file):
@@ -31,25 +31,27 @@ def of(controller, disk_file):
     """
     metadata = disk_file.get_metadata()
     changed = Timestamp(metadata['X-Timestamp'])
-    response = Response()
-    response.headers['Content-Type'] = metadata.get(
-        'Content-Type', 'application/octet-stream')
+    found = {'Content-Type': 'application/octet-stream'}
     for name, value in metadata.items():
-        if (is_sys_or_user_meta('object', name)
+        if (name in ('Content-Type', 'Content-Encoding')
+                or is_sys_or_user_meta('object', name)
                 or is_object_transient_sysmeta(name)
                 or name.lower() in controller.allowed_headers):
-            response.headers[name] = value
-    response.etag = metadata['ETag']
-    response.last_modified = changed
-    if 'Content-Encoding' in metadata:
-        response.headers['Content-Encoding'] = metadata['Content-Encoding']
-    response.headers['X-Timestamp'] = changed.normal
-    response.headers['X-Backend-Timestamp'] = changed.internal
-    response.headers['X-Backend-Data-Timestamp'] = (
-        disk_file.data_timestamp.internal)
+            found[name] = value
+    found.update({
+        'ETag': metadata['ETag'],
+        'Last-Modified': _date(changed),
+        'X-Timestamp': changed.normal,
+        'X-Backend-Timestamp': changed.internal,
+        'X-Backend-Data-Timestamp': disk_file.data_timestamp.internal})
     if disk_file.durable_timestamp:
-        response.headers['X-Backend-Durable-Timestamp'] = (
+        found['X-Backend-Durable-Timestamp'] = (
             disk_file.durable_timestamp.internal)
-    found = dict(response.headers)
-    found.pop('Content-Length', None)
-    return found if len(json.dumps(found)) <= _LIMIT else {}
+    size = sum(len(name) + len(value) for name, value in found.items())
+    return found if size <= _LIMIT else {}
+
+
+def _date(changed):
+    """A time as HTTP has it, not before the object was written."""
+    return time.strftime('%a, %d %b %Y %H:%M:%S GMT',
+                         time.gmtime(math.ceil(float(changed))))
