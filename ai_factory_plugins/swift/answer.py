@@ -19,6 +19,7 @@ from swift.common.utils import WatchdogTimeout
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import formats
 from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import stream as streams
 
@@ -70,6 +71,9 @@ class Answer:
             self._sources.cluster.logger.info(
                 'Client did not read a batch within %ss', app.client_timeout)
             self._writer.cut()
+        except formats.Cut as exc:
+            self._sources.cluster.logger.error('An answer is cut: %s', exc)
+            raise
         finally:
             self.close()
 

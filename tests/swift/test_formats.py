@@ -411,3 +411,27 @@ def test_a_client_that_goes_away(swift, tester, container):
             break
         assert response.status == 503 and time.monotonic() < deadline
         time.sleep(0.2)
+
+
+def test_a_client_that_does_not_read(swift, tester, container):
+    """Its answer is cut; it must not end as if it were whole."""
+    tester.put(f'/{container}/o', os.urandom(2048 * KIB))
+    proxy, swift.settings.proxy = swift.settings.proxy, {
+        **swift.settings.proxy, 'client_timeout': 1}
+    try:
+        swift.stop('proxy', seconds=0)
+        swift.start('proxy')
+        connection = tester.connect()
+        connection.request(
+            'POST', f'{tester.account}/{container}?batch-read=1&format=tar',
+            api.lines([{'object': 'o'}] * 40), {'X-Auth-Token': tester.token})
+        response = connection.getresponse()
+        response.read(100 * KIB)
+        time.sleep(4)
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            response.read()
+        connection.close()
+    finally:
+        swift.settings.proxy = proxy
+        swift.stop('proxy', seconds=0)
+        swift.start('proxy')
