@@ -13,7 +13,6 @@
 """Objects on the devices of an object server, opened for ranges."""
 
 import contextlib
-import functools
 import hashlib
 import os
 import random
@@ -26,7 +25,6 @@ from swift.common.utils import Timestamp
 from swift.common.utils import validate_device_partition
 
 from ai_factory_plugins.swift import backend
-from ai_factory_plugins.swift import headers
 
 # Metadata with which the bytes on disk are those that a client gets, for all
 # the middleware knows. With any other, the proxy's pipeline has to look.
@@ -79,7 +77,6 @@ class OpenObject:
 
     def __init__(self, controller, target, keep_cache):
         self._stack = contextlib.ExitStack()
-        self._controller = controller
         self._keep_cache = keep_cache
         self._validate = getattr(controller, 'etag_validate_frac', 1)
         self._disk_file = _disk_file(controller, target)
@@ -111,11 +108,6 @@ class OpenObject:
             self._descriptor = self._disk_file._fp.fileno()
         except (AttributeError, OSError):
             raise Refused(backend.UNSUITABLE, 'not a file')
-
-    @functools.cached_property
-    def headers(self):
-        """Those of a GET, as a dict; to be asked for while it is open."""
-        return headers.of(self._controller, self._disk_file)
 
     def read(self, start, length):
         """Some bytes.

@@ -17,9 +17,48 @@ import time
 
 from swift.common.request_helpers import is_object_transient_sysmeta
 from swift.common.request_helpers import is_sys_or_user_meta
+from swift.common.storage_policy import POLICIES
 from swift.common.utils import Timestamp
 
 _LIMIT = 16 * 1024  # characters; in JSON, a frame has room for them
+
+
+class Headers:
+    """The headers of the objects of one request.
+
+    :param controller: Swift's ObjectController
+    :param targets: list of :class:`~ai_factory_plugins.swift.backend.Target`
+    """
+
+    def __init__(self, controller, targets):
+        self._controller = controller
+        self._targets = targets
+        self._found = {}
+
+    def of(self, number, opened):
+        """Those of an object.
+
+        :param number: of the target
+        :param opened: an :class:`~ai_factory_plugins.swift.disk.OpenObject`
+        :returns: dict; empty if they are not to be had
+        """
+        if number not in self._found:
+            disk_file = opened._disk_file
+            self._found[number] = (
+                self._read(self._targets[number], opened.etag)
+                if disk_file is None else of(self._controller, disk_file))
+        return self._found[number]
+
+    def _read(self, target, etag):
+        """Ask DiskFile, where the object was opened without it."""
+        disk_file = self._controller.get_diskfile(
+            target.device, str(target.partition), target.account,
+            target.container, target.object,
+            policy=POLICIES.get_by_index(target.policy))
+        with disk_file.open(current_time=Timestamp.now()):
+            if disk_file.get_metadata()['ETag'] != etag:
+                return {}
+            return of(self._controller, disk_file)
 
 
 def of(controller, disk_file):

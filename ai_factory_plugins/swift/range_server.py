@@ -55,6 +55,7 @@ from swift.common.utils import get_logger
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import disk
+from ai_factory_plugins.swift import headers
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import window
 
@@ -116,8 +117,9 @@ class RangeServer:
         objects = disk.OpenObjects(
             controller, targets, uses, self.conf['max_open'],
             self.conf['keep_cache'])
-        reader = window.Reader(
-            objects, self.conf, self._failed, with_headers)
+        reader = window.Reader(objects, self.conf, self._failed)
+        if with_headers:
+            reader.headers = headers.Headers(controller, targets)
         try:
             for chunk in reader.frames(reads):
                 yield chunk

@@ -45,15 +45,16 @@ class Reader:
     :param objects: :class:`~ai_factory_plugins.swift.disk.OpenObjects`
     :param conf: dict with ``window``, ``coalesce_gap`` and ``max_open``
     :param failed: called with a text when an unforeseen exception is handled
-    :param with_headers: whether to tell the headers of the objects
     """
 
-    def __init__(self, objects, conf, failed, with_headers=False):
+    #: the :class:`~ai_factory_plugins.swift.headers.Headers` to tell, or None
+    headers = None
+
+    def __init__(self, objects, conf, failed):
         self._objects = objects
         self._window = conf['window']
         self._gap = conf['coalesce_gap']
         self._failed = failed
-        self._with_headers = with_headers
         self._waiting = []
         self._size = 0
         self.entries = 0
@@ -88,7 +89,7 @@ class Reader:
         """Open the object, and see what there is to read."""
         try:
             opened = self._objects.get(read.target)
-            headers = opened.headers if self._with_headers else None
+            headers = self.headers and self.headers.of(read.target, opened)
         except disk.Refused as exc:
             return _Pending(read, refusal=exc)
         except Exception as exc:
