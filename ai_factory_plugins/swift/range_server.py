@@ -55,7 +55,6 @@ from swift.common.utils import get_logger
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import disk
-from ai_factory_plugins.swift import headers
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import window
 
@@ -119,7 +118,7 @@ class RangeServer:
             self.conf['keep_cache'])
         reader = window.Reader(objects, self.conf, self._failed)
         if with_headers:
-            reader.headers = headers.Headers(controller, targets)
+            reader.tell_headers(controller, targets)
         try:
             for chunk in reader.frames(reads):
                 yield chunk

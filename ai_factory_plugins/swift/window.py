@@ -15,6 +15,7 @@
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import disk
+from ai_factory_plugins.swift import headers
 
 _SEND = 256 * 1024  # bytes that are sent at once
 _ENTRIES = 128      # of a window; others wait for the server meanwhile
@@ -47,18 +48,24 @@ class Reader:
     :param failed: called with a text when an unforeseen exception is handled
     """
 
-    #: the :class:`~ai_factory_plugins.swift.headers.Headers` to tell, or None
-    headers = None
-
     def __init__(self, objects, conf, failed):
         self._objects = objects
         self._window = conf['window']
         self._gap = conf['coalesce_gap']
         self._failed = failed
+        self._headers = None
         self._waiting = []
         self._size = 0
         self.entries = 0
         self.bytes = 0
+
+    def tell_headers(self, controller, targets):
+        """Tell the headers of the objects as well.
+
+        :param controller: Swift's ObjectController
+        :param targets: list of what is read
+        """
+        self._headers = headers.Headers(controller, targets)
 
     def frames(self, reads):
         """The answer.
@@ -89,7 +96,7 @@ class Reader:
         """Open the object, and see what there is to read."""
         try:
             opened = self._objects.get(read.target)
-            headers = self.headers and self.headers.of(read.target, opened)
+            found = self._headers and self._headers.of(read.target, opened)
         except disk.Refused as exc:
             return _Pending(read, refusal=exc)
         except Exception as exc:
@@ -102,7 +109,7 @@ class Reader:
         if parts is None:
             return _Pending(read, opened, refusal=disk.Refused(
                 416, 'beyond the end'))
-        return _Pending(read, opened, parts, headers=headers)
+        return _Pending(read, opened, parts, headers=found)
 
     @staticmethod
     def _is_whole(pending):
