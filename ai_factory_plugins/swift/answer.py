@@ -175,6 +175,8 @@ class Answer:
             length = ranges.total(parts)
         except (frames.FrameError, KeyError, TypeError, ValueError) as exc:
             raise streams.StreamFailed(f'malformed: {exc!r}')
+        if len(frame.data) > length:
+            raise streams.StreamFailed('more than was announced')
         known = progress.object
         if known.etag not in (None, etag):
             raise _Detour

@@ -43,8 +43,8 @@ max_entries          10000       entries of one batch
 max_ranges           20000       ranges of one batch
 max_body             4194304     bytes that a request may have
 max_bytes            1073741824  bytes that are read for one batch
-max_batches          64          batches and GETs that one process answers at
-                                 once
+max_batches          64          batches that one process answers at once, and
+                                 as many GETs
 entries_per_request  64          entries from which on another object server
                                  is asked as well
 servers_at_once      32          object servers that are asked at once for one
@@ -121,8 +121,8 @@ class BatchRead:
         self._limits = entries.Limits(conf['max_entries'], conf['max_ranges'])
         self._without_filter = cluster.Memory(conf['recheck_servers'])
         self._unsuitable = cluster.Memory(300)
-        self.slots = running.Slots(conf['max_batches'])
-        self._gets = multi_range.MultiRange(app, conf['max_get_ranges'], self)
+        self._slots = running.Slots(conf['max_batches'])
+        self._gets = multi_range.MultiRange(app, conf, self)
 
     def __call__(self, env, start_response):
         if if_range.concerns(env):
@@ -138,7 +138,7 @@ class BatchRead:
             return self.app(env, start_response)
         if not valid_api_version(version):
             return self.app(env, start_response)
-        slot = self.slots.take()
+        slot = self._slots.take()
         if slot is None:
             return HTTPServiceUnavailable(
                 request=req, headers={'Retry-After': '1'},

@@ -34,6 +34,7 @@ from ai_factory_plugins.dataset import entries
 from ai_factory_plugins.swift import access
 from ai_factory_plugins.swift.formats import partial
 from ai_factory_plugins.swift import ordinary
+from ai_factory_plugins.swift import running
 
 # With these in the environment, a GET is more than a read of the client's.
 _UNUSUAL = frozenset((
@@ -145,14 +146,16 @@ class MultiRange:
     """The rest of the pipeline, with GETs of several ranges.
 
     :param app: what stands right of the filter
-    :param limit: ranges that a GET may have
+    :param conf: dict of the filter's options
     :param batches: a :class:`~ai_factory_plugins.swift.batch_read.BatchRead`
     """
 
-    def __init__(self, app, limit, batches):
+    def __init__(self, app, conf, batches):
         self._app = app
-        self._limit = limit
+        self._limit = conf['max_get_ranges']
         self._batches = batches
+        # Their own, so that batches are not refused for them.
+        self._slots = running.Slots(conf['max_batches'])
         self._is_harmless = None
 
     def __call__(self, env, start_response):
@@ -202,7 +205,7 @@ class MultiRange:
         version, account, *name = found
         rights = access.Access(env, self._app, version, account)
         policy = container(env, self._app, rights, name)
-        slot = self._batches.slots.take()
+        slot = self._slots.take()
         if slot is None:
             raise partial.NotHere('too many at once')
         try:

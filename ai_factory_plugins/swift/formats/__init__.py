@@ -31,7 +31,7 @@ sent, as lists of bytes:
 ``cut()``
     The client does not take the answer, which ends here.
 
-Where a form has no way to say that, the last but one and the last raise
+Where a form has no way to say that, ``aborted`` and ``cut`` raise
 :class:`Cut`. A form with ``with_headers`` is told the headers of the object
 as well, as ``meta['headers']``.
 """

@@ -123,7 +123,7 @@ class Multipart:
         """What comes before the body of a part."""
         fields = [*fields, ('X-Batch-Entry', entry.index),
                   ('X-Batch-Status', status)]
-        if entry.object is not None:
+        if None not in (entry.container, entry.object):
             fields.append(('X-Batch-Object', _quote(
                 f'{entry.container}/{entry.object}')))
         if entry.id is not None:
