@@ -70,7 +70,7 @@ class Answer:
         except ChunkWriteTimeout:
             self._sources.cluster.logger.info(
                 'Client did not read a batch within %ss', app.client_timeout)
-            self._writer.cut()
+            raise formats.Cut('the client does not read')
         except formats.Cut as exc:
             self._sources.cluster.logger.error('An answer is cut: %s', exc)
             raise

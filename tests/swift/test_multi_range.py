@@ -90,6 +90,21 @@ def test_is_answered_here(tester, stock, container, blob):
     assert headers['x-object-meta-color'] == 'red'
 
 
+def test_is_logged_as_swift_does(tester, stock, container, blob):
+    tester.put(f'/{container}/o', blob)
+    found = []
+    for user in (tester, stock):
+        response = user.request(
+            'GET', f'/{container}/o', Range='bytes=0-9,20-29')
+        line, = [line.split() for line in user.swift.layout.log(
+            user.proxy).read_text().splitlines()
+            if f' {response.headers["x-trans-id"]} ' in line]
+        # Method, path, status and bytes; storage policy and user.
+        found.append([*line[4:8], line[12], *line[-2:]])
+    assert found[0] == found[1]
+    assert found[0][-2] == '0'
+
+
 SIZES = (0, 1, 2, 1000, 65536, 300001, 2500000)
 
 

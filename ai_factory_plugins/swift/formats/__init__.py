@@ -28,12 +28,10 @@ sent, as lists of bytes:
     No more data of the entry can be read, and what has been sent is void.
 ``ended(entries, size)``
     All entries have been told.
-``cut()``
-    The client does not take the answer, which ends here.
 
-Where a form has no way to say that, ``aborted`` and ``cut`` raise
-:class:`Cut`. A form with ``with_headers`` is told the headers of the object
-as well, as ``meta['headers']``.
+Where a form has no way to say the last but one, it raises :class:`Cut`. A form
+with ``with_headers`` is told the headers of the object as well, as
+``meta['headers']``.
 """
 
 

@@ -79,9 +79,6 @@ class Tar:
                       'failed': self._refused})
         return [*_member(END, text, time.time()), bytes(2 * _BLOCK)]
 
-    def cut(self):
-        raise formats.Cut('the client does not read')
-
 
 class Names:
     """Names of members, each of them once.

@@ -44,6 +44,3 @@ class Frames:
     def ended(self, entries, size):
         return frames.encode(
             frames.END, 200, entries, {'entries': entries, 'bytes': size})
-
-    def cut(self):
-        """Leave it without its end, by which clients know."""

@@ -116,9 +116,6 @@ class Multipart:
     def ended(self, entries, size):
         return [f'--{self._boundary}--\r\n'.encode()]
 
-    def cut(self):
-        raise formats.Cut('the client does not read')
-
     def _opening(self, entry, status, *fields):
         """What comes before the body of a part."""
         fields = [*fields, ('X-Batch-Entry', entry.index),

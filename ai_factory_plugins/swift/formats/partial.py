@@ -95,9 +95,6 @@ class ByteRanges:
     def ended(self, found, size):
         return [b'--' + self._boundary + b'--']
 
-    def cut(self):
-        raise formats.Cut('the client does not read')
-
 
 def _passed(headers):
     """The headers that proxy-server gives a client of those it gets."""
