@@ -15,6 +15,7 @@
 import math
 import time
 
+from swift.common.exceptions import DiskFileError
 from swift.common.request_helpers import is_object_transient_sysmeta
 from swift.common.request_helpers import is_sys_or_user_meta
 from swift.common.storage_policy import POLICIES
@@ -55,10 +56,13 @@ class Headers:
             target.device, str(target.partition), target.account,
             target.container, target.object,
             policy=POLICIES.get_by_index(target.policy))
-        with disk_file.open(current_time=Timestamp.now()):
-            if disk_file.get_metadata()['ETag'] != etag:
-                return {}
-            return of(self._controller, disk_file)
+        try:
+            with disk_file.open(current_time=Timestamp.now()):
+                if disk_file.get_metadata()['ETag'] != etag:
+                    return {}
+                return of(self._controller, disk_file)
+        except DiskFileError:
+            return {}  # It is gone by now.
 
 
 def of(controller, disk_file):

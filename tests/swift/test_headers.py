@@ -88,6 +88,15 @@ def test_same_as_of_a_get(controller):
     assert 'X-Object-Meta-Color' not in found
 
 
+def test_gone(controller):
+    request(controller, 'PUT', b'body', Content_Type='x')
+    swob.Request.blank('/d0/7/AUTH_a/c/o', {'REQUEST_METHOD': 'DELETE'},
+                       headers={'X-Timestamp': '0000000009.00000'}
+                       ).get_response(controller)
+    assert headers.Headers(controller, [TARGET]).of(
+        0, fake(None, 'etag')) == {}
+
+
 def test_too_many(controller, monkeypatch):
     """They would not fit into a frame; nothing is told then."""
     request(controller, 'PUT', b'body', Content_Type='x')
