@@ -13,64 +13,20 @@
 """GETs of several ranges: what Swift gives without the filters."""
 
 import contextlib
-import http.client
 import json
 import os
 import re
-import signal
-import time
 
 import hypothesis
 from hypothesis import strategies as st
 import pytest
 
 from tests.swift import api
+from tests.swift import beside
 from tests.swift import conftest
 from tests.swift import s3 as s3_module
 
 KIB = 1024
-# Of the request, and not of the object.
-_OF_REQUEST = ('x-trans-id', 'x-openstack-request-id', 'date')
-
-
-@pytest.fixture
-def stock(swift):
-    """The account's owner, at the proxy without the filters."""
-    return api.Api(swift, proxy=conftest.STOCK)
-
-
-def comparable(response):
-    """A response without what differs between any two."""
-    headers = {name: value for name, value in response.headers.items()
-               if name not in _OF_REQUEST}
-    body = response.body
-    begin = re.match(rb'--([0-9a-f]{32})\r\n', body)
-    if begin:
-        body = body.replace(begin[1], b'BOUNDARY')
-        headers['content-type'] = headers['content-type'].replace(
-            begin[1].decode(), 'BOUNDARY')
-    return response.status, headers, body
-
-
-def reads(swift):
-    """How many requests the object servers have had from the filter."""
-    return sum(swift.layout.log(name).read_text(errors='replace').count(
-        'READV ') for name in swift.names() if name.startswith('object'))
-
-
-def same(ours, stock, path, header, here=None, **options):
-    """Both answers, which have to be alike.
-
-    :param here: whether the filter has to have answered, or has not to
-    """
-    before = here is not None and reads(ours.swift)
-    expected = comparable(stock.request(
-        'GET', path, Range=header, **options))
-    found = comparable(ours.request('GET', path, Range=header, **options))
-    assert found == expected
-    if here is not None:
-        assert (reads(ours.swift) > before) == here
-    return found
 
 
 def test_is_answered_here(tester, stock, container, blob):
@@ -78,14 +34,14 @@ def test_is_answered_here(tester, stock, container, blob):
                X_Object_Meta_Color='blüe'.encode(), Cache_Control='no-store',
                Content_Disposition='inline', Content_Encoding='gzip',
                Expires='never', X_Delete_After='1000')
-    status, headers, body = same(
+    status, headers, body = beside.same(
         tester, stock, f'/{container}/o', 'bytes=0-9,20-29', True)
     assert status == 206
     assert headers['accept-ranges'] == 'bytes'
     assert b'\r\n\r\n' + blob[20:30] + b'\r\n--BOUNDARY--' in body
     tester.request('POST', f'/{container}/o', X_Object_Meta_Color='red',
                    Content_Type='x/y')
-    status, headers, _ = same(
+    status, headers, _ = beside.same(
         tester, stock, f'/{container}/o', 'bytes=0-9,20-29', True)
     assert headers['x-object-meta-color'] == 'red'
 
@@ -181,7 +137,7 @@ def test_random(objects, swift, request):
     """Status, headers and bytes are those of Swift."""
     container, names = objects
     ours, stock = api.Api(swift), api.Api(swift, proxy=conftest.STOCK)
-    seen, before = [], reads(swift)
+    seen, before = [], beside.reads(swift)
 
     @hypothesis.settings(
         max_examples=5 * request.config.getoption('--examples'),
@@ -193,11 +149,11 @@ def test_random(objects, swift, request):
         more = {key: value.replace('ETAG', known.get('etag', 'x')).replace(
             'CHANGED', known.get('last-modified', 'x'))
             for key, value in more.items()}
-        seen.append(same(ours, stock, path, header, **more)[0])
+        seen.append(beside.same(ours, stock, path, header, **more)[0])
 
     run()
     assert {206, 416} <= set(seen)
-    assert reads(swift) > before + seen.count(206) // 4
+    assert beside.reads(swift) > before + seen.count(206) // 4
 
 
 @pytest.mark.parametrize('header', [
@@ -211,7 +167,7 @@ def test_random(objects, swift, request):
 def test_limits(tester, stock, container, blob, header):
     """Swift's rules against too many, overlapping and unordered ranges."""
     tester.put(f'/{container}/o', blob)
-    same(tester, stock, f'/{container}/o', header)
+    beside.same(tester, stock, f'/{container}/o', header)
 
 
 def test_parts_of_all_sizes(tester, stock, container):
@@ -219,33 +175,34 @@ def test_parts_of_all_sizes(tester, stock, container):
     tester.put(f'/{container}/o', body)
     for header in ('bytes=0-,0-', 'bytes=1-1048576,1048577-3145729',
                    'bytes=-1,0-0', 'bytes=0-4999999,7-7,-3000000'):
-        same(tester, stock, f'/{container}/o', header, True)
+        beside.same(tester, stock, f'/{container}/o', header, True)
 
 
 def test_what_is_left_to_swift(
         swift, tester, stock, encrypting, ec_container, container, blob):
     several = 'bytes=0-9,20-29'
     tester.put(f'/{ec_container}/o', blob)
-    same(tester, stock, f'/{ec_container}/o', several, False)
+    beside.same(tester, stock, f'/{ec_container}/o', several, False)
     tester.put(f'/{container}/o', blob)
     path = f'/{container}/o'
     for options in ({'X_Newest': 'true'}, {'query': '?x=y'},
                     {'Origin': 'http://x.example'}):
-        status, *_ = same(tester, stock, path, several, False, **options)
+        status, *_ = beside.same(
+            tester, stock, path, several, False, **options)
         assert status == 206
     tester.put(f'/{container}/type', blob, Content_Type='text/ü'.encode())
-    same(tester, stock, f'/{container}/type', several)
+    beside.same(tester, stock, f'/{container}/type', several)
     tester.put(f'/{container}/1', blob)
     tester.put(f'/{container}/slo', json.dumps(
         [{'path': f'/{container}/1'}]).encode(), '?multipart-manifest=put')
     for query in ('', '?multipart-manifest=get'):
-        same(tester, stock, f'/{container}/slo', several, query=query)
+        beside.same(tester, stock, f'/{container}/slo', several, query=query)
     response = tester.request('HEAD', path, Range=several)
-    assert comparable(response) == comparable(
+    assert beside.comparable(response) == beside.comparable(
         stock.request('HEAD', path, Range=several))
-    same(tester, stock, f'/{container}', several, False)
-    same(tester, stock, f'/{container}/none', several)
-    same(tester, stock, f'/{container}-none/none', several)
+    beside.same(tester, stock, f'/{container}', several, False)
+    beside.same(tester, stock, f'/{container}/none', several)
+    beside.same(tester, stock, f'/{container}-none/none', several)
 
 
 def test_encrypted(swift, encrypting, container, blob):
@@ -258,7 +215,7 @@ def test_encrypted(swift, encrypting, container, blob):
     # What was written without encryption is read here.
     plain = api.Api(swift)
     plain.put(path, blob)
-    same(encrypting, plain, path, several, True)
+    beside.same(encrypting, plain, path, several, True)
 
 
 def test_versions(tester, stock, container, blob):
@@ -267,7 +224,7 @@ def test_versions(tester, stock, container, blob):
     tester.request('POST', f'/{container}', X_Versions_Enabled='true')
     tester.put(f'/{container}/after', blob)
     for name in ('before', 'after'):
-        status, found, _ = same(
+        status, found, _ = beside.same(
             tester, stock, f'/{container}/{name}', 'bytes=0-9,20-29')
         assert status == 206
         assert found['x-object-version-id']
@@ -276,7 +233,8 @@ def test_versions(tester, stock, container, blob):
 def test_too_many_bytes(tester, stock, container):
     """More than a batch may have; a GET may."""
     tester.put(f'/{container}/o', os.urandom(1024 * KIB) * 40)
-    status, *_ = same(tester, stock, f'/{container}/o', 'bytes=0-,0-,0-')
+    status, *_ = beside.same(
+        tester, stock, f'/{container}/o', 'bytes=0-,0-,0-')
     assert status == 206
 
 
@@ -300,20 +258,23 @@ def test_rights(swift, tester, container):
     assert response.status == 206
     for referer, status in (('http://good.example/x', 206),
                             ('http://bad.example/x', 401)):
-        found = [comparable(api.Api(swift, 'other', 'stranger', name).request(
-            'GET', f'/{container}/o', account=tester.account, token=False,
-            Referer=referer, **several)) for name in ('proxy', conftest.STOCK)]
+        found = [
+            beside.comparable(user.request(
+                'GET', f'/{container}/o', account=tester.account, token=False,
+                Referer=referer, **several))
+            for user in (api.Api(swift, 'other', 'stranger', name)
+                         for name in ('proxy', conftest.STOCK))]
         assert found[0] == found[1]
         assert found[0][0] == status
 
 
 def test_if_range(tester, container, blob):
     etag = tester.put(f'/{container}/o', blob).headers['etag']
-    before = reads(tester.swift)
+    before = beside.reads(tester.swift)
     response = tester.request(
         'GET', f'/{container}/o', Range='bytes=0-1,4-5', If_Range=etag)
     assert response.status == 206
-    assert reads(tester.swift) == before + 1
+    assert beside.reads(tester.swift) == before + 1
     response = tester.request(
         'GET', f'/{container}/o', Range='bytes=0-1,4-5', If_Range='"x"')
     assert (response.status, response.body) == (200, blob)
@@ -323,106 +284,18 @@ def test_s3_is_left_alone(swift, container, blob):
     s3 = s3_module.S3(swift)
     s3.request('PUT', '/several-of-s3')
     s3.request('PUT', '/several-of-s3/o', blob)
-    before = reads(swift)
+    before = beside.reads(swift)
     response = s3.request('GET', '/several-of-s3/o', Range='bytes=0-1,4-5')
     assert response.status == 206
-    assert reads(swift) == before
+    assert beside.reads(swift) == before
 
 
 def test_names(tester, stock, container):
     for name in ('ümlaut-名前', 'a%2Fb', 'q?x=y&z', ' lead', 'new\nline', '..'):
         tester.put(f'/{container}/{name}', name.encode() * 10)
-        status, *_ = same(
+        status, *_ = beside.same(
             tester, stock, f'/{container}/{name}', 'bytes=0-1,4-5', True)
         assert status == 206
-
-
-@contextlib.contextmanager
-def begun(tester, path, header):
-    """A GET of which the client has read but little."""
-    connection = tester.connect(timeout=120)
-    connection.request('GET', f'{tester.account}{path}', headers={
-        'X-Auth-Token': tester.token, 'Range': header})
-    response = connection.getresponse()
-    assert response.status == 206
-    head = response.read(100 * KIB)
-    try:
-        yield lambda: head + response.read()
-    finally:
-        connection.close()
-
-
-@pytest.fixture
-def large(tester, container):
-    body = os.urandom(48 * 1024 * KIB)
-    tester.put(f'/{container}/o', body)
-    return f'/{container}/o', body
-
-
-@pytest.fixture
-def restored(swift):
-    yield
-    for name in swift.names():
-        with contextlib.suppress(TypeError, ProcessLookupError):
-            os.kill(swift.pid(name), signal.SIGCONT)
-        if swift.pid(name) is None:
-            swift.start(name)
-    time.sleep(1.1)
-
-
-def test_servers_that_die(swift, tester, large, restored):
-    """What is missing comes from another replica."""
-    path, body = large
-    with begun(tester, path, 'bytes=0-23999999,24000000-') as rest:
-        swift.stop('object-0', 'object-2', seconds=0)
-        found = rest()
-    assert found.count(b'Content-Range') == 2
-    assert body[:24000000] in found and body[24000000:] in found
-
-
-def test_all_servers_die(swift, tester, large, restored):
-    path, body = large
-    with begun(tester, path, 'bytes=0-23999999,24000000-') as rest:
-        swift.stop('object-0', 'object-1', 'object-2', seconds=0)
-        with pytest.raises(http.client.IncompleteRead):
-            rest()
-
-
-def test_overwritten_in_mid_stream(swift, tester, large):
-    path, body = large
-    with begun(tester, path, 'bytes=0-23999999,24000000-') as rest:
-        tester.put(path, b'new')
-        found = rest()
-    assert body[:24000000] in found and body[24000000:] in found
-
-
-def test_no_filter_on_object_servers(swift, tester, stock, container, blob):
-    names = [name for name in swift.names() if name.startswith('object')]
-    tester.put(f'/{container}/o', blob)
-
-    def restart():
-        swift.stop(*names, seconds=0)
-        swift.start(*names)
-        time.sleep(1.1)
-    swift.settings.without_filter = (0, 1, 2)
-    try:
-        restart()
-        status, *_ = same(tester, stock, f'/{container}/o', 'bytes=0-1,4-5')
-        assert status == 206
-    finally:
-        swift.settings.without_filter = ()
-        restart()
-
-
-def test_too_many_at_once_go_to_swift(swift, tester, large):
-    path, body = large
-    with contextlib.ExitStack() as stack:
-        for _ in range(conftest.MAX_BATCHES):
-            stack.enter_context(begun(tester, path, 'bytes=0-23999999,-9'))
-        before = reads(swift)
-        response = tester.request('GET', path, Range='bytes=0-1,4-5')
-        assert response.status == 206
-        assert reads(swift) == before
 
 
 @contextlib.contextmanager
@@ -475,6 +348,7 @@ def test_more_ranges_than_swift_allows(swift, tester, stock, container, blob):
                       [*several[:60], (2 ** 40, 2 ** 41)]):
             assert get(wrong).status == 416
         # Where Swift has a say, its rules hold.
-        same(tester, stock, f'/{container}/o', 'bytes=0-9,5-14,12-20,18-25')
+        beside.same(tester, stock, f'/{container}/o',
+                    'bytes=0-9,5-14,12-20,18-25')
     with configured(swift, batch_read={**options, 'max_get_ranges': 0}):
-        same(tester, stock, f'/{container}/o', 'bytes=0-9,20-29', False)
+        beside.same(tester, stock, f'/{container}/o', 'bytes=0-9,20-29', False)
