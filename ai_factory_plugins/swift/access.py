@@ -70,7 +70,8 @@ class Access:
     def __init__(self, env, app, version, account):
         # Shared with all requests that are derived from it.
         env.setdefault('swift.infocache', {})
-        self._env = env
+        self.env = env
+        self.account = account
         self._app = app
         self._prefix = f'/{version}/{account}'
         self._containers = {}
@@ -88,7 +89,7 @@ class Access:
         return self._containers[name][0]
 
     def _look_up(self, name):
-        env = dict(self._env, PATH_INFO=str_to_wsgi(f'{self._prefix}/{name}'))
+        env = dict(self.env, PATH_INFO=str_to_wsgi(f'{self._prefix}/{name}'))
         info = get_container_info(env, self._app, swift_source=SOURCE)
         # As for an ordinary read, that there is no such container does not
         # matter until the objects are not found.
@@ -112,10 +113,10 @@ class Access:
 
     def _authorize(self, container, name):
         req = Request(dict(
-            self._env, REQUEST_METHOD='GET', QUERY_STRING='',
+            self.env, REQUEST_METHOD='GET', QUERY_STRING='',
             PATH_INFO=self.path(container, name)))
         req.acl = self._containers[container][1]
-        return self._env['swift.authorize'](req)
+        return self.env['swift.authorize'](req)
 
     def check(self, entries):
         """Authorise all entries that are not wrong otherwise.

@@ -12,8 +12,6 @@
 
 """The answer to a batch: streams of object servers, put into order."""
 
-import json
-
 from swift.common.exceptions import ChunkWriteTimeout
 from swift.common.utils import CooperativeIterator
 from swift.common.utils import WatchdogTimeout
@@ -21,6 +19,7 @@ from swift.common.utils import WatchdogTimeout
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import formats
 from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import stream as streams
 
@@ -36,7 +35,7 @@ class _Moved(Exception):
 
 
 class Answer:
-    """Iterable of bytes: the frames for all entries, in their order.
+    """Iterable of bytes: the answers to all entries, in their order.
 
     Holds one frame of an object server at a time, and what is sent at once;
     all else waits in the sockets until the client has read.
@@ -46,13 +45,16 @@ class Answer:
     :param sources: a :class:`~ai_factory_plugins.swift.sources.Sources`
     :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`
     :param conf: dict of the middleware's options
+    :param writer: what writes the answer, see
+        :mod:`ai_factory_plugins.swift.formats`
     """
 
-    def __init__(self, entries, denied, sources, reads, conf):
+    def __init__(self, entries, denied, sources, reads, conf, writer):
         self._entries = entries
         self._denied = denied
         self._sources = sources
         self._reads = reads
+        self._writer = writer
         self._budget = conf['max_bytes']
         self._spent = False
         self.counts = {'entries': 0, 'bytes': 0, 'failed': 0,
@@ -68,6 +70,10 @@ class Answer:
         except ChunkWriteTimeout:
             self._sources.cluster.logger.info(
                 'Client did not read a batch within %ss', app.client_timeout)
+            raise formats.Cut('the client does not read')
+        except formats.Cut as exc:
+            self._sources.cluster.logger.error('An answer is cut: %s', exc)
+            raise
         finally:
             self.close()
 
@@ -85,23 +91,21 @@ class Answer:
             if entry.error is None and entry.index not in self._denied]))
         held, size = [], 0
         for entry in self._entries:
-            for frame in self._entry(entry):
-                held += frame
-                size += sum(map(len, frame))
+            for pieces in self._entry(entry):
+                held += pieces
+                size += sum(map(len, pieces))
                 if size >= _SEND:
                     yield b''.join(held)
                     held, size = [], 0
             self._sources.forget(entry.index)
             self.counts['entries'] += 1
-        held += frames.encode(
-            frames.END, 200, len(self._entries),
-            {'entries': len(self._entries), 'bytes': self.counts['bytes']})
+        held += self._writer.ended(len(self._entries), self.counts['bytes'])
         yield b''.join(held)
 
     # One entry
 
     def _entry(self, entry):
-        """The frames of an entry, as lists of bytes."""
+        """The answer to an entry, as lists of bytes."""
         if entry.error is not None:
             yield self._failed(entry, entry.error.status, str(entry.error))
         elif entry.index in self._denied:
@@ -128,23 +132,22 @@ class Answer:
                     self._sources.leave(progress)
 
     def _failed(self, entry, status, reason, **meta):
-        """The frame of an entry of which nothing is read."""
+        """The answer to an entry of which nothing is read."""
         self.counts['failed'] += 1
         meta['reason'] = reason
         if entry.id is not None:
             meta['id'] = entry.id
-        return frames.encode(frames.ENTRY, status, entry.index, meta)
+        return self._writer.refused(entry, status, meta)
 
     def _aborted(self, progress, status, reason):
-        """The frame of an entry of which no more can be read."""
+        """The end of an entry of which no more can be read."""
         self.counts['failed'] += 1
-        return frames.encode(
-            frames.ABORT, status, progress.entry.index, {'reason': reason})
+        return self._writer.aborted(progress.entry, status, reason)
 
     def _admit(self, progress, etag, parts):
         """Note what an entry has, before the first byte of it is sent.
 
-        :returns: None, or the frame of its refusal
+        :returns: None, or its refusal
         """
         length = ranges.total(parts)
         if length > self._budget:
@@ -172,6 +175,8 @@ class Answer:
             length = ranges.total(parts)
         except (frames.FrameError, KeyError, TypeError, ValueError) as exc:
             raise streams.StreamFailed(f'malformed: {exc!r}')
+        if len(frame.data) > length:
+            raise streams.StreamFailed('more than was announced')
         known = progress.object
         if known.etag not in (None, etag):
             raise _Detour
@@ -182,28 +187,38 @@ class Answer:
                 return
             text = frame.text
             if progress.entry.id is not None:
-                text = dict(meta, id=progress.entry.id)
-            head = (frames.ENTRY, frame.status, index, text)
+                meta, text = dict(meta, id=progress.entry.id), None
         elif length == ranges.total(progress.parts) - progress.sent:
-            head = (frames.DATA, frame.status, index, None)
+            meta = text = None
         else:
             raise _Detour
-        yield from self._relay(progress, frame, head, length)
+        yield from self._relay(progress, frame, length, meta, text)
 
-    def _relay(self, progress, frame, head, length):
-        """Pass on what an object server sends of an entry."""
-        stream, index = progress.stream, progress.entry.index
+    def _relay(self, progress, frame, length, meta, text):
+        """Pass on what an object server sends of an entry.
+
+        :param frame: the first one
+        :param length: how many bytes there will be
+        :param meta: what is to be told of the entry, or None if it has been
+        :param text: its JSON text, if that is what has come
+        """
+        stream, entry = progress.stream, progress.entry
         while True:
             length -= len(frame.data)
             if length < 0:
                 raise streams.StreamFailed('more than was announced')
             progress.sent += len(frame.data)
             self.counts['bytes'] += len(frame.data)
-            yield frames.encode(*head, frame.data)
+            if meta is None:
+                yield self._writer.more(entry, frame.status, frame.data)
+            else:
+                yield self._writer.begun(
+                    entry, frame.status, meta, frame.data, text)
+                meta = None
             if not length:
                 self._sources.done(progress)
                 return
-            frame = stream.frame_of(index)
+            frame = stream.frame_of(entry.index)
             if frame.kind == frames.ABORT:
                 if frame.status != backend.VOID:
                     raise _Detour
@@ -212,12 +227,11 @@ class Answer:
                 return
             if frame.kind != frames.DATA or not len(frame.data):
                 raise streams.StreamFailed('the answer is out of step')
-            head = (frames.DATA, frame.status, index, None)
 
     def _refusal(self, progress, status, meta):
         """What becomes of an entry that an object server has refused.
 
-        :returns: its frame
+        :returns: the answer to it
         """
         if status == 416 and progress.parts is None:
             self._sources.done(progress)
@@ -269,7 +283,7 @@ class Answer:
             found.close()
 
     def _gone(self, progress, status, reason, size=None):
-        """The frame of an entry that Swift does not give."""
+        """The answer to an entry that Swift does not give."""
         if progress.parts is not None:
             return self._aborted(progress, status, reason)
         meta = {} if size is None else {'size': size}
@@ -290,10 +304,10 @@ class Answer:
                     'parts': found.parts}
             if entry.id is not None:
                 meta['id'] = entry.id
-            yield frames.encode(
-                frames.ENTRY, status, entry.index, json.dumps(meta).encode())
+            if self._writer.with_headers:
+                meta['headers'] = found.headers
+            yield self._writer.begun(entry, status, meta)
         for data in found:
             progress.sent += len(data)
             self.counts['bytes'] += len(data)
-            yield from frames.pieces(
-                frames.DATA, status, entry.index, None, data)
+            yield self._writer.more(entry, status, data)

@@ -24,6 +24,9 @@ import typing
 METHOD = 'READV'
 PATH = '/batch-read'
 VERSION = 1
+#: Header of a request whose frames are to have the headers of the objects, as
+#: ``headers``; object servers that do not know it give none.
+WITH_HEADERS = 'X-Backend-Batch-Headers'
 
 #: Status of an entry that the proxy has to read the ordinary way: its bytes
 #: on disk are not those that a client is to get.

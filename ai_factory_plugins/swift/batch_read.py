@@ -30,7 +30,11 @@ GET of it would be. The filter ``range_server`` on the object servers makes it
 fast; where that is missing, and for objects that are not stored as clients see
 them, the objects are read one by one through the rest of the pipeline.
 
-GETs with ``Range`` and ``If-Range`` get the whole object if it is another.
+A batch may also be answered as a TAR archive or as a multipart message.
+
+GETs of several ranges of one object are answered in the same way, with what
+Swift would give. GETs with ``Range`` and ``If-Range`` get the whole object if
+it is another.
 
 ===================  ==========  ==============================================
 option               default     meaning
@@ -39,7 +43,8 @@ max_entries          10000       entries of one batch
 max_ranges           20000       ranges of one batch
 max_body             4194304     bytes that a request may have
 max_bytes            1073741824  bytes that are read for one batch
-max_batches          64          batches that one process answers at once
+max_batches          64          batches that one process answers at once, and
+                                 as many GETs
 entries_per_request  64          entries from which on another object server
                                  is asked as well
 servers_at_once      32          object servers that are asked at once for one
@@ -48,10 +53,14 @@ ordinary_reads       4           objects of one batch that are read one by one
                                  at once
 recheck_servers      60          seconds after which an object server is asked
                                  again whether it has the filter
+max_get_ranges       50          ranges of a GET; more than Swift's 50 must not
+                                 overlap. 0 leaves all GETs to Swift
 ===================  ==========  ==============================================
 
-``/info`` tells clients the first four.
+``/info`` tells clients the first four, and the last one.
 """
+
+import functools
 
 import eventlet
 from swift.common.constraints import check_utf8
@@ -68,13 +77,15 @@ from swift.common.swob import wsgi_to_str
 from swift.common.utils import get_logger
 
 from ai_factory_plugins.dataset import entries
-from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import access
 from ai_factory_plugins.swift import answer
 from ai_factory_plugins.swift import cluster
+from ai_factory_plugins.swift.formats import choice
 from ai_factory_plugins.swift import if_range
+from ai_factory_plugins.swift import multi_range
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import ordinary
+from ai_factory_plugins.swift import running
 from ai_factory_plugins.swift import sources
 
 NAME = 'batch_read'
@@ -89,8 +100,10 @@ OPTIONS = {
     'servers_at_once': options.Number(32, 1, 10000),
     'ordinary_reads': options.Number(4, 1, 64),
     'recheck_servers': options.Number(60, 0, 86400),
+    'max_get_ranges': options.Number(50, 0, entries.MAX_RANGES),
 }
-ADVERTISED = ('max_entries', 'max_ranges', 'max_body', 'max_bytes')
+ADVERTISED = ('max_entries', 'max_ranges', 'max_body', 'max_bytes',
+              'max_get_ranges')
 
 
 class BatchRead:
@@ -108,11 +121,14 @@ class BatchRead:
         self._limits = entries.Limits(conf['max_entries'], conf['max_ranges'])
         self._without_filter = cluster.Memory(conf['recheck_servers'])
         self._unsuitable = cluster.Memory(300)
-        self._running = 0
+        self._slots = running.Slots(conf['max_batches'])
+        self._gets = multi_range.MultiRange(app, conf, self)
 
     def __call__(self, env, start_response):
         if if_range.concerns(env):
-            return if_range.respond(self.app, env, start_response)
+            return if_range.respond(self._gets, env, start_response)
+        if env['REQUEST_METHOD'] == 'GET':
+            return self._gets(env, start_response)
         req = Request(env)
         if req.method != 'POST' or entries.PARAMETER not in req.params:
             return self.app(env, start_response)
@@ -122,21 +138,21 @@ class BatchRead:
             return self.app(env, start_response)
         if not valid_api_version(version):
             return self.app(env, start_response)
-        if self._running >= self.conf['max_batches']:
+        slot = self._slots.take()
+        if slot is None:
             return HTTPServiceUnavailable(
                 request=req, headers={'Retry-After': '1'},
                 body='Too many batches at once')(env, start_response)
-        self._running += 1
         try:
-            resp = self._respond(req, version, account, container, name)
+            resp = self._respond(req, version, account, container, name, slot)
         except BaseException:
-            self._running -= 1
+            slot.give_back()
             raise
-        if not isinstance(getattr(resp, 'app_iter', None), _Counted):
-            self._running -= 1
+        if not isinstance(getattr(resp, 'app_iter', None), running.Counted):
+            slot.give_back()
         return resp(env, start_response)
 
-    def _respond(self, req, version, account, container, name):
+    def _respond(self, req, version, account, container, name, slot):
         if not check_utf8(wsgi_to_str(req.path_info)):
             return HTTPPreconditionFailed(
                 request=req, body='Invalid UTF8 or contains NULL')
@@ -160,15 +176,20 @@ class BatchRead:
             # for requests of one object.
             return HTTPForbidden(
                 request=req, body='Batches need a token of their own')
+        container = wsgi_to_str(container) if container else None
         try:
+            form = choice.choose(req)
             found = entries.parse(
-                self._body(req), self._limits,
-                wsgi_to_str(container) if container else None,
+                self._body(req), self._limits, container,
                 pause=eventlet.sleep)
             rights = access.Access(
                 req.environ, self.app, wsgi_to_str(version),
                 wsgi_to_str(account))
-            return self._stream(req, found, rights, wsgi_to_str(account))
+            denied = rights.check(found)
+            writer = form(container)
+            return Response(
+                request=req, content_type=writer.content_type,
+                app_iter=self.open(rights, found, denied, writer, slot))
         except entries.RequestError as exc:
             return status_map[exc.status](
                 request=req, body=str(exc), content_type='text/plain')
@@ -194,51 +215,38 @@ class BatchRead:
             raise entries.RequestError(499, 'the request is cut short')
         return body
 
-    def _stream(self, req, found, rights, account):
-        denied = rights.check(found)
-        nodes = cluster.Cluster(
-            self._pipeline_final_app, self.logger, account,
-            req.environ.get('swift.trans_id'), self._without_filter,
-            self._unsuitable)
-        reads = ordinary.OrdinaryReads(
-            req.environ, self.app, rights, self.conf['ordinary_reads'])
-        where = sources.Sources(rights, nodes, reads, self.conf)
-        stream = answer.Answer(found, denied, where, reads, self.conf)
-        return Response(
-            request=req, content_type=frames.CONTENT_TYPE,
-            app_iter=_Counted(stream, self._done))
+    def open(self, rights, found, denied, writer, slot, name='batches',
+             reads=ordinary.OrdinaryReads):
+        """An answer.
 
-    def _done(self, stream):
-        """Count what a batch has done, when it is over."""
-        self._running -= 1
-        self.logger.increment('batches')
+        :param rights: an :class:`~ai_factory_plugins.swift.access.Access`
+        :param found: list of entries
+        :param denied: dict of number of an entry to the status it gets
+        :param writer: see :mod:`ai_factory_plugins.swift.formats`
+        :param slot: a :class:`~ai_factory_plugins.swift.running.Slot`
+        :param name: under which it is counted
+        :param reads: class of the ordinary reads
+        :returns: a :class:`~ai_factory_plugins.swift.running.Counted`
+        """
+        nodes = cluster.Cluster(
+            self._pipeline_final_app, self.logger, rights.account,
+            rights.env.get('swift.trans_id'), self._without_filter,
+            self._unsuitable)
+        others = reads(
+            rights.env, self.app, rights, self.conf['ordinary_reads'])
+        where = sources.Sources(
+            rights, nodes, others, self.conf, writer.with_headers)
+        return running.Counted(
+            answer.Answer(found, denied, where, others, self.conf, writer),
+            slot, functools.partial(self._done, name))
+
+    def _done(self, name, stream):
+        """Count what an answer has done, when it is over."""
+        self.logger.increment(name)
         for name, count in stream.counts.items():
             if count:
                 self.logger.update_stats(name, count)
-        self.logger.debug('Batch: %s', stream.counts)
-
-
-class _Counted:
-    """An answer that tells when it is over, begun or not."""
-
-    def __init__(self, stream, done):
-        self._stream = stream
-        self._iter = iter(stream)
-        self._done = done
-
-    def __iter__(self):
-        # Others close what they iterate over, which has to be this.
-        return self
-
-    def __next__(self):
-        return next(self._iter)
-
-    def close(self):
-        done, self._done = self._done, None
-        if done is not None:
-            self._iter.close()
-            self._stream.close()
-            done(self._stream)
+        self.logger.debug('%s: %s', name, stream.counts)
 
 
 def filter_factory(global_conf, **local_conf):
@@ -246,7 +254,7 @@ def filter_factory(global_conf, **local_conf):
     conf = {**global_conf, **local_conf}
     values = options.read(OPTIONS, local_conf)
     register_swift_info(
-        NAME, version=entries.VERSION,
+        NAME, version=entries.VERSION, formats=choice.NAMES,
         **{name: values[name] for name in ADVERTISED})
     logger = get_logger(
         conf, log_route='batch-read', statsd_tail_prefix='batch-read')

@@ -53,6 +53,7 @@ class Answer:
     :param etag: without quotes; empty where Swift tells none
     :param size: of the object, in bytes
     :param parts: list of parts, one for each range
+    :param headers: dict of the object's headers
     """
 
     def __init__(self, reads, entry, wanted, response):
@@ -60,6 +61,7 @@ class Answer:
         self._entry = entry
         self._response = response
         self.etag = normalize_etag(response.headers.get('etag') or '')
+        self.headers = response.headers
         start, length, self.size = _extent(response)
         self.parts = range_math.resolve(wanted, self.size)
         if self.parts is None:

@@ -48,6 +48,7 @@ from swift.common.swob import HTTPMethodNotAllowed
 from swift.common.swob import HTTPRequestEntityTooLarge
 from swift.common.swob import Request
 from swift.common.swob import Response
+from swift.common.utils import config_true_value
 from swift.common.utils import CooperativeIterator
 from swift.common.utils import get_logger
 
@@ -104,9 +105,10 @@ class RangeServer:
         return Response(
             request=req, content_type=frames.CONTENT_TYPE,
             app_iter=CooperativeIterator(
-                self._stream(controller, targets, reads), period=1))
+                self._stream(controller, targets, reads, config_true_value(
+                    req.headers.get(backend.WITH_HEADERS))), period=1))
 
-    def _stream(self, controller, targets, reads):
+    def _stream(self, controller, targets, reads, with_headers):
         started = time.time()
         uses = [0] * len(targets)
         for item in reads:
@@ -115,6 +117,8 @@ class RangeServer:
             controller, targets, uses, self.conf['max_open'],
             self.conf['keep_cache'])
         reader = window.Reader(objects, self.conf, self._failed)
+        if with_headers:
+            reader.tell_headers(controller, targets)
         try:
             for chunk in reader.frames(reads):
                 yield chunk

@@ -42,8 +42,10 @@ from swift.common.swob import Request
 
 from ai_factory_plugins.dataset import entries
 from ai_factory_plugins.swift import batch_read
+from ai_factory_plugins.swift.formats import choice
 
 NAME = 'batch_read_s3'
+_PARAMETERS = (entries.PARAMETER, choice.PARAMETER)
 
 
 class S3Batches:
@@ -102,7 +104,8 @@ class _Batches(s3api.S3ApiMiddleware):
         """
         sent = req.to_swift_req(
             'POST', req.container_name, None,
-            query={entries.PARAMETER: req.params[entries.PARAMETER]})
+            query={name: req.params[name] for name in _PARAMETERS
+                   if name in req.params})
         sent.environ[batch_read.OF_S3] = True
         try:
             with req.translate_read_errors():
@@ -126,7 +129,7 @@ def _is_batch(req):
     :param req: a request of s3api
     """
     return req.is_bucket_request and all(
-        name == entries.PARAMETER or name.startswith('X-Amz-')
+        name in _PARAMETERS or name.startswith('X-Amz-')
         or name in ('AWSAccessKeyId', 'Expires', 'Signature')
         for name in req.params)
 

@@ -67,15 +67,17 @@ class Sources:
     :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`,
         which is told what it will have to read
     :param conf: dict of the middleware's options
+    :param with_headers: whether object servers are to tell objects' headers
     """
 
-    def __init__(self, access, nodes, reads, conf):
+    def __init__(self, access, nodes, reads, conf, with_headers=False):
         self.cluster = nodes
         self.requests = 0
         self.failovers = 0
         self._access = access
         self._reads = reads
         self._conf = conf
+        self._with_headers = with_headers
         self._waiting = collections.deque()
         self._next = 0
         self._objects = {}
@@ -162,7 +164,8 @@ class Sources:
                 continue
             if server not in made or made[server].is_full:
                 made[server] = streams.BackendStream(
-                    self.cluster.app, server, self.cluster.trans_id)
+                    self.cluster.app, server, self.cluster.trans_id,
+                    self._with_headers)
                 fresh.append(made[server])
             progress.stream = made[server]
             self._add(made[server], progress)

@@ -55,12 +55,14 @@ class BackendStream:
     :param app: Swift's proxy application, for its timeouts
     :param server: (ip, port)
     :param trans_id: transaction id of the client's request
+    :param with_headers: whether to ask for the objects' headers as well
     """
 
-    def __init__(self, app, server, trans_id):
+    def __init__(self, app, server, trans_id, with_headers=False):
         self._app = app
         self.server = server
         self._trans_id = trans_id
+        self._with_headers = with_headers
         self.targets = []
         self._numbers = {}
         self._size = 0
@@ -109,6 +111,8 @@ class BackendStream:
             'X-Trans-Id': self._trans_id or '-',
             'User-Agent': self._app.backend_user_agent,
         }
+        if self._with_headers:
+            headers[backend.WITH_HEADERS] = 'true'
         try:
             with ConnectionTimeout(self._app.conn_timeout):
                 self._conn = http_connect_raw(

@@ -15,6 +15,7 @@
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import disk
+from ai_factory_plugins.swift import headers
 
 _SEND = 256 * 1024  # bytes that are sent at once
 _ENTRIES = 128      # of a window; others wait for the server meanwhile
@@ -23,13 +24,15 @@ _ENTRIES = 128      # of a window; others wait for the server meanwhile
 class _Pending:
     """An entry that waits for its window to be read."""
 
-    __slots__ = ('read', 'parts', 'opened', 'buffers', 'refusal')
+    __slots__ = ('read', 'parts', 'opened', 'buffers', 'refusal', 'headers')
 
-    def __init__(self, read, opened=None, parts=(), refusal=None):
+    def __init__(self, read, opened=None, parts=(), refusal=None,
+                 headers=None):
         self.read = read
         self.opened = opened
         self.parts = parts
         self.refusal = refusal
+        self.headers = headers
         self.buffers = [b''] * len(parts)
 
 
@@ -50,10 +53,19 @@ class Reader:
         self._window = conf['window']
         self._gap = conf['coalesce_gap']
         self._failed = failed
+        self._headers = None
         self._waiting = []
         self._size = 0
         self.entries = 0
         self.bytes = 0
+
+    def tell_headers(self, controller, targets):
+        """Tell the headers of the objects as well.
+
+        :param controller: Swift's ObjectController
+        :param targets: list of what is read
+        """
+        self._headers = headers.Headers(controller, targets)
 
     def frames(self, reads):
         """The answer.
@@ -84,6 +96,7 @@ class Reader:
         """Open the object, and see what there is to read."""
         try:
             opened = self._objects.get(read.target)
+            found = self._headers and self._headers.of(read.target, opened)
         except disk.Refused as exc:
             return _Pending(read, refusal=exc)
         except Exception as exc:
@@ -96,7 +109,7 @@ class Reader:
         if parts is None:
             return _Pending(read, opened, refusal=disk.Refused(
                 416, 'beyond the end'))
-        return _Pending(read, opened, parts)
+        return _Pending(read, opened, parts, headers=found)
 
     @staticmethod
     def _is_whole(pending):
@@ -181,8 +194,11 @@ def _status(pending):
 
 
 def _meta(pending):
-    return {'etag': pending.opened.etag, 'size': pending.opened.size,
+    meta = {'etag': pending.opened.etag, 'size': pending.opened.size,
             'parts': pending.parts}
+    if pending.headers is not None:
+        meta['headers'] = pending.headers
+    return meta
 
 
 def _refusal(pending):

@@ -91,6 +91,12 @@ def encrypting(swift):
 
 
 @pytest.fixture
+def stock(swift):
+    """The owner, at the proxy without the filters."""
+    return api.Api(swift, proxy=STOCK)
+
+
+@pytest.fixture
 def container(tester):
     """Name of a new container."""
     name = f'c{next(_numbers)}'

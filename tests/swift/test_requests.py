@@ -174,7 +174,9 @@ def test_cut_short(swift, tester, container):
 def test_limits_are_told(swift):
     assert swift.info()['batch_read'] == {
         'version': 1, 'max_entries': 10000, 'max_ranges': 20000,
-        'max_body': 4194304, 'max_bytes': conftest.MAX_BYTES}
+        'max_body': 4194304, 'max_bytes': conftest.MAX_BYTES,
+        'max_get_ranges': 50,
+        'formats': ['frames', 'tar', 'multipart', 'byteranges']}
 
 
 @pytest.mark.parametrize('body', [
