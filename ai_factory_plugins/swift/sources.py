@@ -195,7 +195,7 @@ class Sources:
         stream, progress.stream = progress.stream, None
         stream.pending.remove(progress.entry.index)
         if not stream.pending:
-            stream.close()
+            stream.finish()
             self._streams.remove(stream)
 
     def move_from(self, stream, node):

@@ -214,15 +214,16 @@ def test_near_ranges_are_one_read(objects):
 
 
 def test_an_object_that_changes_while_it_is_closed(objects):
-    objects.blobs.update(a=b'a' * 9000, b=b'b' * 9000)
+    # Each is as much as is sent at once.
+    objects.blobs.update(a=b'a' * 400000, b=b'b' * 400000)
 
     def change():
-        objects.blobs['a'] = b'A' * 9000
+        objects.blobs['a'] = b'A' * 400000
 
     found = read(objects, [
-        (name, [(0, 4000)]) for name in 'abab'], 1, 4096, change=change)
+        (name, [(0, 299999)]) for name in 'abab'], 1, 300000, change=change)
     assert [status for status, _ in found.values()] == [206, 206, 409, 206]
-    assert found[0][1] == b'a' * 4001
+    assert found[0][1] == b'a' * 300000
 
 
 @pytest.mark.parametrize('method, devices', [
