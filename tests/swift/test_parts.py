@@ -130,7 +130,7 @@ def objects(monkeypatch, tmp_path):
     state = types.SimpleNamespace(blobs={}, opened=0, reads=0, open=0)
 
     class Opened:
-        def __init__(self, controller, target, keep_cache):
+        def __init__(self, controller, target, keep_cache, known):
             if target.object not in state.blobs:
                 raise disk.Refused(404, 'not here')
             self._blob = state.blobs[target.object]
@@ -163,7 +163,7 @@ def read(state, wanted, max_open=64, size=1 << 20, gap=4096, change=None):
              for number, (name, ranges) in enumerate(wanted)]
     uses = [sum(item.target == n for item in reads)
             for n in range(len(targets))]
-    opened = disk.OpenObjects(None, targets, uses, max_open, True)
+    opened = disk.OpenObjects(None, targets, uses, max_open, True, None)
     body = b''
     for chunk in window.Reader(
             opened, {'window': size, 'coalesce_gap': gap},
