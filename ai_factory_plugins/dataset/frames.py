@@ -31,6 +31,8 @@ ABORT = 3   #: there will be no more data of the entry, and what came is void
 END = 4     #: nothing is missing; the number is that of all entries
 KINDS = frozenset((ENTRY, DATA, ABORT, END))
 
+_BLOCK = 256 * 1024     # bytes that are taken at once
+_dump = json.JSONEncoder(separators=(',', ':')).encode
 MAX_META = 128 * 1024   #: bytes of JSON in a frame
 MAX_DATA = 1024 * 1024  #: bytes of data in a frame
 
@@ -83,7 +85,7 @@ def encode(kind, status, entry, meta=None, data=b''):
     elif isinstance(meta, bytes):
         text = meta
     else:
-        text = json.dumps(meta, separators=(',', ':')).encode('ascii')
+        text = _dump(meta).encode('ascii')
     head = HEADER.pack(kind, status, entry, len(text), len(data))
     return [head + text, data] if len(data) else [head + text]
 
@@ -102,6 +104,35 @@ def pieces(kind, status, entry, meta, data):
         yield encode(DATA, status, entry, None, view[start:start + MAX_DATA])
 
 
+class Pieces:
+    """Makes what :func:`read` wants of pieces as they come.
+
+    :param take: called with a number of bytes, returns some of them as soon
+        as there are any, none at the end
+    """
+
+    def __init__(self, take):
+        self._take = take
+        self._left = memoryview(b'')
+
+    def receive(self, size):
+        """So many bytes, or fewer if there are no more."""
+        left = self._left
+        if len(left) >= size:
+            self._left = left[size:]
+            return left[:size]
+        found, missing = [left], size - len(left)
+        self._left = memoryview(b'')
+        while missing > 0:
+            piece = memoryview(self._take(max(missing, _BLOCK)))
+            if not piece:
+                break
+            found.append(piece[:missing])
+            self._left = piece[missing:]
+            missing -= len(piece)
+        return b''.join(found)
+
+
 def read(receive):
     """Receive one frame.
 
@@ -117,11 +148,8 @@ def read(receive):
     if (kind not in KINDS or head[1] or text_size > MAX_META
             or data_size > MAX_DATA):
         raise FrameError('what was received is not a frame')
-    size = text_size + data_size
-    body = receive(size) if size else b''
-    if len(body) < size:
+    text = bytes(receive(text_size)) if text_size else b''
+    data = receive(data_size) if data_size else b''
+    if len(text) < text_size or len(data) < data_size:
         raise FrameError('the answer is cut short')
-    if not text_size:
-        return Frame(kind, status, entry, b'', body)
-    return Frame(kind, status, entry, bytes(body[:text_size]),
-                 memoryview(body)[text_size:])
+    return Frame(kind, status, entry, text, data)
