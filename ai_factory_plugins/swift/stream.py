@@ -112,7 +112,7 @@ class BackendStream:
         }
         try:
             with ConnectionTimeout(self._app.conn_timeout):
-                self._wire = wire.Wire(self.server)
+                self._wire = wire.Wire(self.server, self._patience)
             with Timeout(self._app.node_timeout):
                 self._wire.send(backend.METHOD, backend.PATH, headers, body)
         except (Exception, Timeout) as exc:
@@ -129,7 +129,7 @@ class BackendStream:
         try:
             if not self._begun:
                 self._begin()
-            found = frames.read(self._receive)
+            found = frames.read(self._wire.receive)
         except StreamFailed as exc:
             self._failure = exc
             raise
@@ -152,14 +152,11 @@ class BackendStream:
         if status != 200 or kind != frames.CONTENT_TYPE:
             raise StreamFailed(f'status {status}')
 
-    def _receive(self, size):
-        """Some bytes of the answer, fewer at its end."""
-        if self._wire.has(size):
-            return self._wire.receive(size)
-        with WatchdogTimeout(
-                self._app.watchdog, self._app.recoverable_node_timeout,
-                ChunkReadTimeout):
-            return self._wire.receive(size)
+    def _patience(self):
+        """A context that ends when the server has been silent for too long."""
+        return WatchdogTimeout(
+            self._app.watchdog, self._app.recoverable_node_timeout,
+            ChunkReadTimeout)
 
     def frame_of(self, entry):
         """The next frame of an entry; what is left of earlier ones is dropped.

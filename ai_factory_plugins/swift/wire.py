@@ -17,6 +17,7 @@ no chunks to write there and to take apart here. A connection is for one
 request.
 """
 
+import contextlib
 import re
 
 from eventlet.green import socket
@@ -37,13 +38,15 @@ class Wire:
     """A connection to a server, for one request.
 
     :param server: (ip, port)
+    :param patience: called to make a context in which to wait for bytes
     :raises OSError: there is none
     """
 
-    def __init__(self, server):
+    def __init__(self, server, patience=contextlib.nullcontext):
         self._socket = socket.create_connection(server)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server = server
+        self._patience = patience
         self._ahead = memoryview(b'')
 
     def send(self, method, path, headers, body):
@@ -56,7 +59,8 @@ class Wire:
         lines = [f'{method} {path} HTTP/1.0', f'Host: {host}:{port}', *(
             f'{name}: {_CONTROLS.sub("", value)}'
             for name, value in headers.items()), '', '']
-        self._socket.sendall('\r\n'.join(lines).encode('latin-1') + body)
+        head = '\r\n'.join(lines).encode('latin-1', 'replace')
+        self._socket.sendall(head + body)
 
     def begin(self):
         """Wait for the head of the answer.
@@ -79,10 +83,6 @@ class Wire:
         kind = kind[1].strip().decode('latin-1') if kind else ''
         return int(status[1]), kind
 
-    def has(self, size):
-        """Whether so many bytes are here already."""
-        return len(self._ahead) >= size
-
     def receive(self, size):
         """Some bytes of the answer, fewer only at its end.
 
@@ -98,11 +98,12 @@ class Wire:
         data = memoryview(bytearray(size + _AHEAD))
         got = len(ahead)
         data[:got] = ahead
-        while got < size:
-            count = self._socket.recv_into(data[got:])
-            if not count:
-                break
-            got += count
+        with self._patience():
+            while got < size:
+                count = self._socket.recv_into(data[got:])
+                if not count:
+                    break
+                got += count
         # A copy, or it would keep all of the rest in memory.
         self._ahead = memoryview(bytes(data[size:got]))
         return data[:min(size, got)]
