@@ -61,7 +61,7 @@ class Answer:
     def __iter__(self):
         app = self._sources.cluster.app
         try:
-            for chunk in CooperativeIterator(self._chunks(), period=1):
+            for chunk in CooperativeIterator(self._chunks(), period=2):
                 with WatchdogTimeout(
                         app.watchdog, app.client_timeout, ChunkWriteTimeout):
                     yield chunk

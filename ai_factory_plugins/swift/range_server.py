@@ -109,7 +109,7 @@ class RangeServer:
         return Response(
             request=req, content_type=frames.CONTENT_TYPE,
             app_iter=CooperativeIterator(
-                self._stream(controller, targets, reads), period=1))
+                self._stream(controller, targets, reads), period=2))
 
     def _stream(self, controller, targets, reads):
         started = time.time()
