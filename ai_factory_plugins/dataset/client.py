@@ -226,7 +226,7 @@ class BatchReader:
     def _receive(self, response, left, partial):
         """Take the results out of an answer."""
         count, expected = len(left), 0
-        pieces = frames.Pieces(response.read1)
+        pieces = frames.Pieces(response.read1, response.readinto)
         while True:
             frame = frames.read(pieces.receive)
             if frame.kind == frames.END:

@@ -31,7 +31,7 @@ ABORT = 3   #: there will be no more data of the entry, and what came is void
 END = 4     #: nothing is missing; the number is that of all entries
 KINDS = frozenset((ENTRY, DATA, ABORT, END))
 
-_BLOCK = 256 * 1024     # bytes that are taken at once
+BLOCK = 256 * 1024      #: bytes that are taken at once
 _dump = json.JSONEncoder(separators=(',', ':')).encode
 MAX_META = 128 * 1024   #: bytes of JSON in a frame
 MAX_DATA = 1024 * 1024  #: bytes of data in a frame
@@ -109,28 +109,50 @@ class Pieces:
 
     :param take: called with a number of bytes, returns some of them as soon
         as there are any, none at the end
+    :param take_into: called with a memoryview, fills some of it, returns how
+        many bytes
+    :param block: how many bytes to take at once; more are taken into place
+    :param left: bytes that have been taken already
     """
 
-    def __init__(self, take):
+    def __init__(self, take, take_into, block=BLOCK, left=b''):
         self._take = take
-        self._left = memoryview(b'')
+        self._take_into = take_into
+        self._block = block
+        self._left = memoryview(left)
 
     def receive(self, size):
-        """So many bytes, or fewer if there are no more."""
+        """So many bytes, or fewer if there are no more.
+
+        :returns: bytes, or a memoryview of what nobody writes to any more
+        """
         left = self._left
         if len(left) >= size:
             self._left = left[size:]
             return left[:size]
-        found, missing = [left], size - len(left)
         self._left = memoryview(b'')
+        missing = size - len(left)
+        if missing >= self._block:
+            return self._receive_large(left, size)
+        found = [left]
         while missing > 0:
-            piece = memoryview(self._take(max(missing, _BLOCK)))
+            piece = memoryview(self._take(self._block))
             if not piece:
                 break
             found.append(piece[:missing])
             self._left = piece[missing:]
             missing -= len(piece)
         return b''.join(found)
+
+    def _receive_large(self, left, size):
+        data, got = memoryview(bytearray(size)), len(left)
+        data[:got] = left
+        while got < size:
+            count = self._take_into(data[got:])
+            if not count:
+                break
+            got += count
+        return data[:got]
 
 
 def read(receive):

@@ -38,8 +38,9 @@ class _Moved(Exception):
 class Answer:
     """Iterable of bytes: the frames for all entries, in their order.
 
-    Holds one frame of an object server at a time, and what is sent at once;
-    all else waits in the sockets until the client has read.
+    Holds a piece of what each object server sends, see :mod:`sources`, and
+    what is sent at once; all else waits in the sockets until the client has
+    read.
 
     :param entries: list of entries
     :param denied: dict of number of an entry to the status it gets

@@ -33,7 +33,7 @@ option             default    meaning
 max_body           8388608    bytes that a request may have
 max_open           64         objects that one request may have open at once
 known_objects      10000      objects that a process remembers to be readable,
-                              about 1 KiB each; 0 for none
+                              about 1.5 KiB each; 0 for none
 window             524288     bytes that are read before they are sent; one
                               request takes about three times as much memory
 coalesce_gap       16384      bytes between two ranges of one object that are

@@ -100,8 +100,11 @@ class BackendStream:
         """Whether the request has as much as is good for the server."""
         return self._size > _LARGE
 
-    def send(self):
-        """Connect, and send the request; a failure shows when reading."""
+    def send(self, block):
+        """Connect, and send the request; a failure shows when reading.
+
+        :param block: how many bytes of the answer to receive at once
+        """
         body = backend.dump(self.targets, self.reads)
         headers = {
             'Content-Length': str(len(body)),
@@ -112,7 +115,7 @@ class BackendStream:
         }
         try:
             with ConnectionTimeout(self._app.conn_timeout):
-                self._wire = wire.Wire(self.server, self._patience)
+                self._wire = wire.Wire(self.server, block)
             with Timeout(self._app.node_timeout):
                 self._wire.send(backend.METHOD, backend.PATH, headers, body)
         except (Exception, Timeout) as exc:
@@ -129,7 +132,10 @@ class BackendStream:
         try:
             if not self._begun:
                 self._begin()
-            found = frames.read(self._wire.receive)
+            with WatchdogTimeout(
+                    self._app.watchdog, self._app.recoverable_node_timeout,
+                    ChunkReadTimeout):
+                found = frames.read(self._wire.receive)
         except StreamFailed as exc:
             self._failure = exc
             raise
@@ -151,12 +157,6 @@ class BackendStream:
             raise StreamFailed('the request is too large', blame=False)
         if status != 200 or kind != frames.CONTENT_TYPE:
             raise StreamFailed(f'status {status}')
-
-    def _patience(self):
-        """A context that ends when the server has been silent for too long."""
-        return WatchdogTimeout(
-            self._app.watchdog, self._app.recoverable_node_timeout,
-            ChunkReadTimeout)
 
     def frame_of(self, entry):
         """The next frame of an entry; what is left of earlier ones is dropped.

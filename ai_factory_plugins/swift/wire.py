@@ -17,12 +17,12 @@ no chunks to write there and to take apart here. A connection is for one
 request.
 """
 
-import contextlib
 import re
 
 from eventlet.green import socket
 
-_AHEAD = 16 * 1024     # bytes that are received beyond what is asked for
+from ai_factory_plugins.dataset import frames
+
 _MAX_HEAD = 64 * 1024  # bytes of an answer's headers
 _STATUS = re.compile(rb'HTTP/1\.[01] (\d{3})[ \r]')
 _KIND = re.compile(rb'\r\ncontent-type:[ \t]*([^;\r\n]*)', re.IGNORECASE)
@@ -38,16 +38,17 @@ class Wire:
     """A connection to a server, for one request.
 
     :param server: (ip, port)
-    :param patience: called to make a context in which to wait for bytes
+    :param block: how many bytes to receive at once
     :raises OSError: there is none
     """
 
-    def __init__(self, server, patience=contextlib.nullcontext):
+    def __init__(self, server, block=frames.BLOCK):
         self._socket = socket.create_connection(server)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server = server
-        self._patience = patience
-        self._ahead = memoryview(b'')
+        self._block = block
+        #: gives so many bytes of the answer, fewer only at its end
+        self.receive = None
 
     def send(self, method, path, headers, body):
         """Send the request.
@@ -71,42 +72,19 @@ class Wire:
         """
         head = b''
         while (end := head.find(b'\r\n\r\n')) < 0:
-            more = self._socket.recv(_AHEAD)
+            more = self._socket.recv(self._block)
             if not more or len(head) > _MAX_HEAD:
                 raise WireError('no head of an answer')
             head += more
-        self._ahead = memoryview(head)[end + 4:]
+        self.receive = frames.Pieces(
+            self._socket.recv, self._socket.recv_into, self._block,
+            head[end + 4:]).receive
         head = head[:end + 2]
         status, kind = _STATUS.match(head), _KIND.search(head)
         if status is None or _CHUNKED.search(head):
             raise WireError('not an answer to HTTP/1.0')
         kind = kind[1].strip().decode('latin-1') if kind else ''
         return int(status[1]), kind
-
-    def receive(self, size):
-        """Some bytes of the answer, fewer only at its end.
-
-        What is returned is never written to again.
-
-        :returns: a memoryview
-        :raises OSError: the connection has failed
-        """
-        ahead = self._ahead
-        if len(ahead) >= size:
-            self._ahead = ahead[size:]
-            return ahead[:size]
-        data = memoryview(bytearray(size + _AHEAD))
-        got = len(ahead)
-        data[:got] = ahead
-        with self._patience():
-            while got < size:
-                count = self._socket.recv_into(data[got:])
-                if not count:
-                    break
-                got += count
-        # A copy, or it would keep all of the rest in memory.
-        self._ahead = memoryview(bytes(data[size:got]))
-        return data[:min(size, got)]
 
     def close(self):
         """Give it up; to do so twice does no harm."""

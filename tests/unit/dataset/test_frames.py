@@ -64,11 +64,18 @@ class FramesTest(unittest.TestCase):
         body = b''.join(b''.join(frames.encode(*one)) for one in sent)
         end = data.draw(st.integers(0, len(body)))
         stream = io.BytesIO(body[:end])
+        left = stream.read(data.draw(st.integers(0, 100)))
+        block = data.draw(st.integers(1, 300))
 
         def take(size):
-            return stream.read(data.draw(st.integers(1, 300)))
+            self.assertEqual(size, block)
+            return stream.read(data.draw(st.integers(1, size)))
 
-        pieces = frames.Pieces(take)
+        def take_into(view):
+            self.assertGreater(len(view), 0)
+            return stream.readinto(view[:data.draw(st.integers(1, 300))])
+
+        pieces = frames.Pieces(take, take_into, block, left)
         for one in sent:
             end -= sum(map(len, frames.encode(*one)))
             if end < 0:
