@@ -31,10 +31,11 @@ ABORT = 3   #: there will be no more data of the entry, and what came is void
 END = 4     #: nothing is missing; the number is that of all entries
 KINDS = frozenset((ENTRY, DATA, ABORT, END))
 
-BLOCK = 256 * 1024      #: bytes that are taken at once
-_dump = json.JSONEncoder(separators=(',', ':')).encode
 MAX_META = 128 * 1024   #: bytes of JSON in a frame
 MAX_DATA = 1024 * 1024  #: bytes of data in a frame
+BLOCK = 256 * 1024      #: bytes that are received at once
+
+_dump = json.JSONEncoder(separators=(',', ':')).encode
 
 
 class FrameError(Exception):

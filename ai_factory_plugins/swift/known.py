@@ -96,15 +96,17 @@ class KnownObjects:
         :param metadata: of the object; that it may be read is certain
         :param begun: time before it was opened
         """
-        # A .meta file can be changed without a trace in its directory.
-        if not self._limit or disk_file.get_metafile_metadata() is not None:
+        if not self._limit:
             return
         try:
+            # A .meta file can be changed without a trace in its directory.
+            if disk_file.get_metafile_metadata() is not None:
+                return
             stream = disk_file._fp
             path, of_file = stream.name, os.fstat(stream.fileno())
             of_directory = os.stat(os.path.dirname(path))
         except (AttributeError, TypeError, OSError):
-            return  # It is not a file.
+            return  # It is not a file of Swift's own DiskFile.
         newest = max(of_file.st_ctime, of_file.st_mtime,
                      of_directory.st_ctime, of_directory.st_mtime)
         if newest >= begun - SETTLED:
