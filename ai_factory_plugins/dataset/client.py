@@ -97,16 +97,18 @@ class _Partial:
         self.size = 0
 
     def result(self, item):
-        # Most often there is one chunk, which is then copied once.
+        # Most often there is one chunk, which is then copied at most once.
         data = (self.chunks[0] if len(self.chunks) == 1
                 else b''.join(self.chunks))
-        cuts = list(itertools.accumulate(
-            (length for _, length in self.parts), initial=0))
-        return Result(
-            item, self.status, '', self.meta.get('etag'),
-            self.meta.get('size'),
-            [bytes(data[start:end])
-             for start, end in itertools.pairwise(cuts)])
+        if len(self.parts) == 1:
+            found = [bytes(data)]
+        else:
+            cuts = itertools.accumulate(
+                (length for _, length in self.parts), initial=0)
+            found = [bytes(data[start:end])
+                     for start, end in itertools.pairwise(cuts)]
+        return Result(item, self.status, '', self.meta.get('etag'),
+                      self.meta.get('size'), found)
 
 
 class BatchReader:
@@ -160,19 +162,23 @@ class BatchReader:
             some = [item if item.container else item._replace(
                 container=container) for item in some]
             if limits:
-                for group in _groups(some, limits):
-                    yield from self._send(group)
+                for group, lines in _groups(some, limits):
+                    yield from self._send(group, lines)
             else:
                 for item, found in zip(some, self._plain.read(some)):
                     yield Result(item, *found)
 
-    def _send(self, items):
-        """Read a batch, with as many requests as it takes."""
+    def _send(self, items, lines):
+        """Read a batch, with as many requests as it takes.
+
+        :param lines: what asks for each item
+        """
         left, partial, failures = collections.deque(items), _Partial(), 0
         while left:
             before = len(left), partial.size
             try:
-                response = self._post(left, partial)
+                response = self._post(
+                    left, lines[len(lines) - len(left):], partial)
                 yield from self._receive(response, left, partial)
             except (*connection.FAILURES, frames.FrameError):
                 self._connections.close()
@@ -188,21 +194,18 @@ class BatchReader:
             else:
                 failures = 0
 
-    def _post(self, left, partial):
+    def _post(self, left, lines, partial):
         """Ask for what is left.
 
         :raises ServerError: refused
         """
-        lines = [entries.Entry(
-            index, item.container, item.object, tuple(item.ranges),
-            item.etag) for index, item in enumerate(left)]
         if partial.size:
-            lines[0].ranges = tuple(
-                range_math.after(partial.parts, partial.size))
-            lines[0].etag = partial.meta.get('etag') or None
+            lines[0] = _line(left[0]._replace(
+                ranges=range_math.after(partial.parts, partial.size),
+                etag=partial.meta.get('etag') or None))
         response = self._connections.request(
             'POST', self._connections.path,
-            b''.join(entry.line() for entry in lines),
+            b''.join(lines),
             {'Content-Type': entries.CONTENT_TYPE},
             f'?{entries.PARAMETER}={entries.VERSION}')
         if response.status != 200:
@@ -223,8 +226,9 @@ class BatchReader:
     def _receive(self, response, left, partial):
         """Take the results out of an answer."""
         count, expected = len(left), 0
+        pieces = frames.Pieces(response.read1, response.readinto)
         while True:
-            frame = frames.read(response.read)
+            frame = frames.read(pieces.receive)
             if frame.kind == frames.END:
                 if expected != count or frame.entry != count:
                     raise frames.FrameError('entries are missing')
@@ -284,18 +288,23 @@ class BatchReader:
         return partial.size == wanted
 
 
+def _line(item):
+    """The line of a request that asks for an item."""
+    return entries.Entry(0, item.container, item.object, tuple(item.ranges),
+                         item.etag).line()
+
+
 def _groups(items, limits):
-    """Items, in groups that one request may have."""
-    group, count, size = [], 0, 0
+    """Items and their lines, in groups that one request may have."""
+    group, lines, count, size = [], [], 0, 0
     for item in items:
-        line = len(entries.Entry(
-            0, item.container, item.object, tuple(item.ranges),
-            item.etag).line())
+        line = _line(item)
         if group and (count + len(item.ranges) > limits['max_ranges']
-                      or size + line > limits['max_body']):
-            yield group
-            group, count, size = [], 0, 0
+                      or size + len(line) > limits['max_body']):
+            yield group, lines
+            group, lines, count, size = [], [], 0, 0
         group.append(item)
+        lines.append(line)
         count += len(item.ranges)
-        size += line
-    yield group
+        size += len(line)
+    yield group, lines

@@ -31,6 +31,14 @@ _KEYS = frozenset(('object', 'container', 'ranges', 'etag', 'id'))
 _ETAG = re.compile(r'[\x21\x23-\x7e]{1,128}\Z')
 
 
+def _refuse(name):
+    raise ValueError(name)
+
+
+_load = json.JSONDecoder(parse_constant=_refuse).decode
+_dump = json.JSONEncoder(separators=(',', ':')).encode
+
+
 class RequestError(Exception):
     """The request as a whole cannot be understood, or asks for too much.
 
@@ -94,7 +102,7 @@ class Entry:
                 fields[name] = getattr(self, name)
         if self.ranges:
             fields['ranges'] = self.ranges
-        return json.dumps(fields, separators=(',', ':')).encode() + b'\n'
+        return _dump(fields).encode() + b'\n'
 
 
 def parse(body, limits, container=None, pause=lambda: None):
@@ -138,16 +146,12 @@ def _fields(line, index):
         raise RequestError(
             413, f'line {index + 1} has more than {MAX_LINE} bytes')
     try:
-        fields = json.loads(line.decode('utf-8'), parse_constant=_refuse)
+        fields = _load(line.decode('utf-8'))
     except (ValueError, RecursionError):
         raise RequestError(400, f'line {index + 1} is not JSON')
     if not isinstance(fields, dict):
         raise RequestError(400, f'line {index + 1} is not a JSON object')
     return fields
-
-
-def _refuse(name):
-    raise ValueError(name)
 
 
 def _fill(entry, fields, container):

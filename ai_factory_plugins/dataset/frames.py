@@ -33,6 +33,9 @@ KINDS = frozenset((ENTRY, DATA, ABORT, END))
 
 MAX_META = 128 * 1024   #: bytes of JSON in a frame
 MAX_DATA = 1024 * 1024  #: bytes of data in a frame
+BLOCK = 256 * 1024      #: bytes that are received at once
+
+_dump = json.JSONEncoder(separators=(',', ':')).encode
 
 
 class FrameError(Exception):
@@ -83,7 +86,7 @@ def encode(kind, status, entry, meta=None, data=b''):
     elif isinstance(meta, bytes):
         text = meta
     else:
-        text = json.dumps(meta, separators=(',', ':')).encode('ascii')
+        text = _dump(meta).encode('ascii')
     head = HEADER.pack(kind, status, entry, len(text), len(data))
     return [head + text, data] if len(data) else [head + text]
 
@@ -102,6 +105,57 @@ def pieces(kind, status, entry, meta, data):
         yield encode(DATA, status, entry, None, view[start:start + MAX_DATA])
 
 
+class Pieces:
+    """Makes what :func:`read` wants of pieces as they come.
+
+    :param take: called with a number of bytes, returns some of them as soon
+        as there are any, none at the end
+    :param take_into: called with a memoryview, fills some of it, returns how
+        many bytes
+    :param block: how many bytes to take at once; more are taken into place
+    :param left: bytes that have been taken already
+    """
+
+    def __init__(self, take, take_into, block=BLOCK, left=b''):
+        self._take = take
+        self._take_into = take_into
+        self._block = block
+        self._left = memoryview(left)
+
+    def receive(self, size):
+        """So many bytes, or fewer if there are no more.
+
+        :returns: bytes, or a memoryview of what nobody writes to any more
+        """
+        left = self._left
+        if len(left) >= size:
+            self._left = left[size:]
+            return left[:size]
+        self._left = memoryview(b'')
+        missing = size - len(left)
+        if missing >= self._block:
+            return self._receive_large(left, size)
+        found = [left]
+        while missing > 0:
+            piece = memoryview(self._take(self._block))
+            if not piece:
+                break
+            found.append(piece[:missing])
+            self._left = piece[missing:]
+            missing -= len(piece)
+        return b''.join(found)
+
+    def _receive_large(self, left, size):
+        data, got = memoryview(bytearray(size)), len(left)
+        data[:got] = left
+        while got < size:
+            count = self._take_into(data[got:])
+            if not count:
+                break
+            got += count
+        return data[:got]
+
+
 def read(receive):
     """Receive one frame.
 
@@ -117,11 +171,8 @@ def read(receive):
     if (kind not in KINDS or head[1] or text_size > MAX_META
             or data_size > MAX_DATA):
         raise FrameError('what was received is not a frame')
-    size = text_size + data_size
-    body = receive(size) if size else b''
-    if len(body) < size:
+    text = bytes(receive(text_size)) if text_size else b''
+    data = receive(data_size) if data_size else b''
+    if len(text) < text_size or len(data) < data_size:
         raise FrameError('the answer is cut short')
-    if not text_size:
-        return Frame(kind, status, entry, b'', body)
-    return Frame(kind, status, entry, bytes(body[:text_size]),
-                 memoryview(body)[text_size:])
+    return Frame(kind, status, entry, text, data)

@@ -37,8 +37,9 @@ class _Moved(Exception):
 class Answer:
     """Iterable of bytes: the answers to all entries, in their order.
 
-    Holds one frame of an object server at a time, and what is sent at once;
-    all else waits in the sockets until the client has read.
+    Holds a piece of what each object server sends, see :mod:`sources`, and
+    what is sent at once; all else waits in the sockets until the client has
+    read.
 
     :param entries: list of entries
     :param denied: dict of number of an entry to the status it gets
@@ -63,7 +64,7 @@ class Answer:
     def __iter__(self):
         app = self._sources.cluster.app
         try:
-            for chunk in CooperativeIterator(self._chunks(), period=1):
+            for chunk in CooperativeIterator(self._chunks(), period=2):
                 with WatchdogTimeout(
                         app.watchdog, app.client_timeout, ChunkWriteTimeout):
                     yield chunk

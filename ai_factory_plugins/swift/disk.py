@@ -12,10 +12,10 @@
 
 """Objects on the devices of an object server, opened for ranges."""
 
-import contextlib
 import hashlib
 import os
 import random
+import time
 
 from swift.common import exceptions
 from swift.common.storage_policy import POLICIES
@@ -72,35 +72,32 @@ class OpenObject:
     :param controller: Swift's ObjectController
     :param target: a :class:`~ai_factory_plugins.swift.backend.Target`
     :param keep_cache: whether what is read stays in the page cache
+    :param known: :class:`~ai_factory_plugins.swift.known.KnownObjects`
     :raises Refused: it is not there, or is not to be read raw
     """
 
-    def __init__(self, controller, target, keep_cache):
-        self._stack = contextlib.ExitStack()
+    def __init__(self, controller, target, keep_cache, known):
+        self._controller = controller
+        self._target = target
         self._keep_cache = keep_cache
-        self._validate = getattr(controller, 'etag_validate_frac', 1)
-        self._disk_file = _disk_file(controller, target)
+        self._disk_file = None
+        self._descriptor = None
+        found = known.open(target)
+        if found is not None:
+            self._descriptor, self.etag, self.size = found
+            return
         try:
-            self._open()
+            self._open(known)
         except BaseException:
-            self._stack.close()
+            self.close()
             raise
 
-    def _open(self):
-        try:
-            self._stack.enter_context(
-                self._disk_file.open(current_time=Timestamp.now()))
-            metadata = self._disk_file.get_metadata()
-            self.size = int(metadata['Content-Length'])
-            self.etag = metadata['ETag']
-        except exceptions.DiskFileXattrNotSupported:
-            raise Refused(507, 'no extended attributes')
-        except (exceptions.DiskFileNotExist, exceptions.DiskFileQuarantined):
-            raise Refused(404, 'not here')
-        except exceptions.DiskFileStateChanged:
-            raise Refused(503, 'changing')
-        except exceptions.DiskFileCollision:
-            raise Refused(403, 'name does not match')
+    def _open(self, known):
+        begun = time.time()
+        self._disk_file = _disk_file(self._controller, self._target)
+        metadata = _open(self._disk_file)
+        self.size = int(metadata['Content-Length'])
+        self.etag = metadata['ETag']
         if not is_plain(metadata):
             raise Refused(backend.UNSUITABLE, 'not plain')
         try:
@@ -108,6 +105,7 @@ class OpenObject:
             self._descriptor = self._disk_file._fp.fileno()
         except (AttributeError, OSError):
             raise Refused(backend.UNSUITABLE, 'not a file')
+        known.add(self._target, self._disk_file, metadata, begun)
 
     def read(self, start, length):
         """Some bytes.
@@ -142,7 +140,8 @@ class OpenObject:
         :returns: MD5, or None if the object server's configuration says that
             this time it is not to be checked
         """
-        if random.random() < self._validate:
+        if random.random() < getattr(
+                self._controller, 'etag_validate_frac', 1):
             return hashlib.md5(usedforsecurity=False)
         return None
 
@@ -157,18 +156,25 @@ class OpenObject:
 
     def _quarantine(self, start, stop):
         """Make DiskFile find what was found here, and act as it does."""
-        # The reader closes the file; its number may then be another's.
-        self._descriptor = None
+        self.close()
         try:
-            for _ in self._disk_file.reader().app_iter_range(start, stop):
+            # Opened anew, so that it judges what is there now. The reader
+            # closes the file.
+            found = _disk_file(self._controller, self._target)
+            _open(found)
+            for _ in found.reader().app_iter_range(start, stop):
                 pass
-        except (OSError, exceptions.DiskFileError):
+        except (OSError, Refused, exceptions.DiskFileError):
             pass  # It has logged that.
 
     def close(self):
         """Close the file; to do so twice does no harm."""
-        self._descriptor = None
-        self._stack.close()
+        descriptor, self._descriptor = self._descriptor, None
+        disk_file, self._disk_file = self._disk_file, None
+        if disk_file is not None:
+            disk_file.__exit__(None, None, None)
+        elif descriptor is not None:
+            os.close(descriptor)
 
 
 def _disk_file(controller, target):
@@ -188,6 +194,25 @@ def _disk_file(controller, target):
         raise Refused(400, str(exc))
 
 
+def _open(disk_file):
+    """Open a DiskFile.
+
+    :returns: the object's metadata
+    :raises Refused: it cannot be opened
+    """
+    try:
+        disk_file.open(current_time=Timestamp.now())
+        return disk_file.get_metadata()
+    except exceptions.DiskFileXattrNotSupported:
+        raise Refused(507, 'no extended attributes')
+    except (exceptions.DiskFileNotExist, exceptions.DiskFileQuarantined):
+        raise Refused(404, 'not here')
+    except exceptions.DiskFileStateChanged:
+        raise Refused(503, 'changing')
+    except exceptions.DiskFileCollision:
+        raise Refused(403, 'name does not match')
+
+
 class OpenObjects:
     """The objects of one request, not more of them open than a limit.
 
@@ -199,14 +224,16 @@ class OpenObjects:
     :param uses: list of how often each will be asked for
     :param limit: how many may be open
     :param keep_cache: whether what is read stays in the page cache
+    :param known: :class:`~ai_factory_plugins.swift.known.KnownObjects`
     """
 
-    def __init__(self, controller, targets, uses, limit, keep_cache):
+    def __init__(self, controller, targets, uses, limit, keep_cache, known):
         self._controller = controller
         self._targets = targets
         self._uses = uses
         self._limit = limit
         self._keep_cache = keep_cache
+        self._known = known
         self._open = {}
         self._refused = {}
         self._etags = {}
@@ -234,7 +261,8 @@ class OpenObjects:
     def _opened(self, number):
         try:
             found = OpenObject(
-                self._controller, self._targets[number], self._keep_cache)
+                self._controller, self._targets[number], self._keep_cache,
+                self._known)
         except Refused as exc:
             self._refused[number] = exc
             raise

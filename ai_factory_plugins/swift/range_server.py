@@ -32,6 +32,8 @@ option             default    meaning
 =================  =========  ================================================
 max_body           8388608    bytes that a request may have
 max_open           64         objects that one request may have open at once
+known_objects      10000      objects that a process remembers to be readable,
+                              about 1.5 KiB each; 0 for none
 window             524288     bytes that are read before they are sent; one
                               request takes about three times as much memory
 coalesce_gap       16384      bytes between two ranges of one object that are
@@ -55,12 +57,14 @@ from swift.common.utils import get_logger
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import disk
+from ai_factory_plugins.swift import known
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import window
 
 OPTIONS = {
     'max_body': options.Number(8 * options.MIB, 1024, 256 * options.MIB),
     'max_open': options.Number(64, 1, 4096),
+    'known_objects': options.Number(10000, 0, 10000000),
     'window': options.Number(512 * options.KIB, 4096, 64 * options.MIB),
     'coalesce_gap': options.Number(16 * options.KIB, 0, options.MIB),
     'keep_cache': options.Flag(True),
@@ -80,6 +84,7 @@ class RangeServer:
         self.app = app
         self.conf = conf
         self.logger = logger
+        self._known = known.KnownObjects(conf['known_objects'])
 
     def __call__(self, env, start_response):
         if env['REQUEST_METHOD'] != backend.METHOD:
@@ -106,7 +111,7 @@ class RangeServer:
             request=req, content_type=frames.CONTENT_TYPE,
             app_iter=CooperativeIterator(
                 self._stream(controller, targets, reads, config_true_value(
-                    req.headers.get(backend.WITH_HEADERS))), period=1))
+                    req.headers.get(backend.WITH_HEADERS))), period=2))
 
     def _stream(self, controller, targets, reads, with_headers):
         started = time.time()
@@ -115,7 +120,7 @@ class RangeServer:
             uses[item.target] += 1
         objects = disk.OpenObjects(
             controller, targets, uses, self.conf['max_open'],
-            self.conf['keep_cache'])
+            self.conf['keep_cache'], self._known)
         reader = window.Reader(objects, self.conf, self._failed)
         if with_headers:
             reader.tell_headers(controller, targets)

@@ -16,6 +16,7 @@ import collections
 
 import eventlet
 
+from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.dataset import plan
 from ai_factory_plugins.dataset import ranges
 from ai_factory_plugins.swift import cluster
@@ -23,6 +24,9 @@ from ai_factory_plugins.swift import stream as streams
 
 _FAILURES = 6  # of streams, before an object is read the ordinary way
 _WAVE = 512    # entries that are asked for at once
+# Bytes that may be here before it is their turn, in all streams of a batch,
+# and how many a stream gets at least.
+_AHEAD, _LEAST = 1024 * 1024, 16 * 1024
 
 
 class Object:
@@ -185,12 +189,14 @@ class Sources:
     def _send(self, made):
         self._streams += made
         self.requests += len(made)
+        block = min(frames.BLOCK, max(
+            _LEAST, _AHEAD // (len(self._streams) or 1)))
         if len(made) == 1:
-            made[0].send()
+            made[0].send(block)
         else:
             pool = eventlet.GreenPool(len(made) or 1)
             for stream in made:
-                pool.spawn_n(stream.send)
+                pool.spawn_n(stream.send, block)
             pool.waitall()
 
     def done(self, progress):
@@ -198,7 +204,7 @@ class Sources:
         stream, progress.stream = progress.stream, None
         stream.pending.remove(progress.entry.index)
         if not stream.pending:
-            stream.close()
+            stream.finish()
             self._streams.remove(stream)
 
     def move_from(self, stream, node):

@@ -16,7 +16,6 @@ import collections
 import time
 
 from eventlet import Timeout
-from swift.common.bufferedhttp import http_connect_raw
 from swift.common.exceptions import ChunkReadTimeout
 from swift.common.exceptions import ConnectionTimeout
 from swift.common.utils import Timestamp
@@ -24,6 +23,7 @@ from swift.common.utils import WatchdogTimeout
 
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import wire
 
 # Bytes of JSON that an object server gets in one request, about, and what
 # a character, an entry and a range have at most.
@@ -32,6 +32,8 @@ _ESCAPED, _READ, _RANGE = 6, 256, 48
 # Seconds after which an object server may have given up on a proxy that did
 # not read, since its client did not.
 _PATIENCE = 10
+# Seconds that the end of an answer may take when all else has come.
+_FAREWELL = 0.5
 
 
 class StreamFailed(Exception):
@@ -70,8 +72,8 @@ class BackendStream:
         self.reads = []
         #: numbers of the entries that have not been finished, in order
         self.pending = collections.deque()
-        self._conn = None
-        self._resp = None
+        self._wire = None
+        self._begun = False
         self._failure = None
         self._read_at = time.monotonic()
 
@@ -100,13 +102,15 @@ class BackendStream:
         """Whether the request has as much as is good for the server."""
         return self._size > _LARGE
 
-    def send(self):
-        """Connect, and send the request; a failure shows when reading."""
+    def send(self, block):
+        """Connect, and send the request; a failure shows when reading.
+
+        :param block: how many bytes of the answer to receive at once
+        """
         body = backend.dump(self.targets, self.reads)
         headers = {
             'Content-Length': str(len(body)),
             'Content-Type': 'application/json',
-            'Connection': 'close',
             'X-Timestamp': Timestamp.now().internal,
             'X-Trans-Id': self._trans_id or '-',
             'User-Agent': self._app.backend_user_agent,
@@ -115,11 +119,9 @@ class BackendStream:
             headers[backend.WITH_HEADERS] = 'true'
         try:
             with ConnectionTimeout(self._app.conn_timeout):
-                self._conn = http_connect_raw(
-                    self.server[0], self.server[1], backend.METHOD,
-                    backend.PATH, headers)
+                self._wire = wire.Wire(self.server, block)
             with Timeout(self._app.node_timeout):
-                self._conn.send(body)
+                self._wire.send(backend.METHOD, backend.PATH, headers, body)
         except (Exception, Timeout) as exc:
             self._failure = StreamFailed(f'connecting failed: {exc!r}')
 
@@ -132,12 +134,12 @@ class BackendStream:
             raise self._failure
         waited = time.monotonic() - self._read_at
         try:
-            if self._resp is None:
+            if not self._begun:
                 self._begin()
             with WatchdogTimeout(
                     self._app.watchdog, self._app.recoverable_node_timeout,
                     ChunkReadTimeout):
-                found = frames.read(self._receive)
+                found = frames.read(self._wire.receive)
         except StreamFailed as exc:
             self._failure = exc
             raise
@@ -151,30 +153,14 @@ class BackendStream:
     def _begin(self):
         """Wait for the answer."""
         with Timeout(self._app.recoverable_node_timeout):
-            resp = self._conn.getresponse()
-        resp.swift_conn = self._conn
-        self._resp = resp
-        if resp.status in (400, 404, 405, 501):
-            raise Unsupported(f'the filter is not there ({resp.status})')
-        if resp.status == 413:
+            status, kind = self._wire.begin()
+        self._begun = True
+        if status in (400, 404, 405, 501):
+            raise Unsupported(f'the filter is not there ({status})')
+        if status == 413:
             raise StreamFailed('the request is too large', blame=False)
-        if resp.status != 200 or resp.getheader(
-                'Content-Type', '').split(';')[0] != frames.CONTENT_TYPE:
-            raise StreamFailed(f'status {resp.status}')
-
-    def _receive(self, size):
-        """Some bytes of the answer, fewer at its end.
-
-        ``read`` of the response would copy them once more.
-        """
-        data = memoryview(bytearray(size))
-        got = 0
-        while got < size:
-            count = self._resp.readinto(data[got:])
-            if not count:
-                break
-            got += count
-        return data[:got]
+        if status != 200 or kind != frames.CONTENT_TYPE:
+            raise StreamFailed(f'status {status}')
 
     def frame_of(self, entry):
         """The next frame of an entry; what is left of earlier ones is dropped.
@@ -192,11 +178,22 @@ class BackendStream:
             self._failure = StreamFailed('the answer is out of step')
             raise self._failure
 
+    def finish(self):
+        """Close the connection, after the end of the answer if it is near.
+
+        A server that is not heard to the end takes that for an error.
+        """
+        if self._failure is None:
+            try:
+                with Timeout(_FAREWELL):
+                    self.frame()
+            except (StreamFailed, Timeout):
+                pass
+        self.close()
+
     def close(self):
         """Give up the connection; to do so twice does no harm."""
-        resp, conn, self._resp, self._conn = self._resp, self._conn, None, None
+        found, self._wire = self._wire, None
         self._failure = self._failure or StreamFailed('closed', blame=False)
-        if resp is not None:
-            resp.nuke_from_orbit()
-        if conn is not None:
-            conn.close()
+        if found is not None:
+            found.close()

@@ -73,6 +73,10 @@ class Reader:
         :param reads: list of :class:`~ai_factory_plugins.swift.backend.Read`
         :returns: iterator of bytes
         """
+        return _gather(self._all(reads))
+
+    def _all(self, reads):
+        """All frames, the last one included, as lists of bytes."""
         for read in reads:
             if self._objects.full(read.target):
                 yield from self._flush()
@@ -83,14 +87,14 @@ class Reader:
                 yield from self._flush()
             if size > self._window or self._is_whole(pending):
                 yield from self._flush()
-                yield from _gather(self._long(pending, size))
+                yield from self._long(pending)
             else:
                 self._waiting.append(pending)
                 self._size += size
         yield from self._flush()
-        yield b''.join(frames.encode(
+        yield frames.encode(
             frames.END, 200, self.entries,
-            {'entries': self.entries, 'bytes': self.bytes}))
+            {'entries': self.entries, 'bytes': self.bytes})
 
     def _prepare(self, read):
         """Open the object, and see what there is to read."""
@@ -117,7 +121,7 @@ class Reader:
                 and pending.parts == [(0, pending.opened.size)])
 
     def _flush(self):
-        """Read and send what waits."""
+        """Read what waits; its frames."""
         waiting, self._waiting, self._size = self._waiting, [], 0
         wanted = {}
         for pending in waiting:
@@ -126,8 +130,8 @@ class Reader:
                     (pending, number) for number in range(len(pending.parts)))
         for opened, places in wanted.items():
             self._fill(opened, places)
-        return _gather(
-            frame for pending in waiting for frame in self._short(pending))
+        for pending in waiting:
+            yield from self._short(pending)
 
     def _fill(self, opened, places):
         """Read parts of one object into the buffers of their entries."""
@@ -160,7 +164,7 @@ class Reader:
             frames.ENTRY, _status(pending), pending.read.entry,
             _meta(pending), data)
 
-    def _long(self, pending, size):
+    def _long(self, pending):
         """The frames of an entry that is read piece by piece."""
         self.entries += 1
         opened, entry = pending.opened, pending.read.entry

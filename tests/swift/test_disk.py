@@ -18,60 +18,33 @@ import os
 import time
 
 import pytest
-from swift.common import storage_policy
 from swift.common.utils import Timestamp
-from swift.obj import server
 
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import disk
+from ai_factory_plugins.swift import known
+from tests.swift import objects as helpers
 
-TARGET = backend.Target('d0', 7, 0, 'AUTH_a', 'c', 'o')
+TARGET = helpers.TARGET
 BODY = bytes(range(256)) * 1000
+NONE = known.KnownObjects(0)
 
 
 @pytest.fixture
 def controller(tmp_path, monkeypatch):
-    """An object server's controller, without a server."""
-    monkeypatch.setattr(
-        storage_policy, '_POLICIES', storage_policy.StoragePolicyCollection([
-            storage_policy.StoragePolicy(0, 'gold', is_default=True),
-            storage_policy.ECStoragePolicy(
-                1, 'ec', ec_type='liberasurecode_rs_vand', ec_ndata=2,
-                ec_nparity=1)]))
-    (tmp_path / 'd0').mkdir()
-    return server.ObjectController({
-        'devices': str(tmp_path), 'mount_check': 'false',
-        'disable_fallocate': 'true'})
-
-
-def disk_file(controller):
-    return controller.get_diskfile(
-        TARGET.device, str(TARGET.partition), *TARGET[3:],
-        policy=storage_policy.POLICIES[0])
-
-
-def put(controller, body, at, **metadata):
-    with disk_file(controller).create() as writer:
-        writer.write(body)
-        writer.put({
-            'X-Timestamp': Timestamp(at).internal, 'ETag': hashlib.md5(
-                body, usedforsecurity=False).hexdigest(),
-            'Content-Length': str(len(body)), 'Content-Type': 'x',
-            **{name.replace('_', '-'): value
-               for name, value in metadata.items()}})
-        writer.commit(Timestamp(at))
+    return helpers.controller(tmp_path, monkeypatch)
 
 
 def refused(controller, target=TARGET):
     with pytest.raises(disk.Refused) as caught:
-        disk.OpenObject(controller, target, True)
+        disk.OpenObject(controller, target, True, NONE)
     return caught.value.status
 
 
 @pytest.mark.parametrize('keep_cache', [True, False])
 def test_reads(controller, keep_cache):
-    put(controller, BODY, 1)
-    opened = disk.OpenObject(controller, TARGET, keep_cache)
+    helpers.put(controller, BODY, 1)
+    opened = disk.OpenObject(controller, TARGET, keep_cache, NONE)
     assert opened.size == len(BODY)
     assert opened.etag == hashlib.md5(BODY).hexdigest()
     for start, length in ((0, 10), (1000, 70000), (len(BODY) - 1, 1)):
@@ -85,11 +58,11 @@ def test_reads(controller, keep_cache):
 
 
 def test_one_version(controller):
-    put(controller, BODY, 1)
-    opened = disk.OpenObject(controller, TARGET, True)
-    put(controller, b'new', 2)
+    helpers.put(controller, BODY, 1)
+    opened = disk.OpenObject(controller, TARGET, True, NONE)
+    helpers.put(controller, b'new', 2)
     assert opened.read(0, 10) == BODY[:10]
-    disk_file(controller).delete(Timestamp(3))
+    helpers.disk_file(controller).delete(Timestamp(3))
     assert opened.read(5, 10) == BODY[5:15]
     opened.close()
     assert refused(controller) == 404
@@ -102,18 +75,18 @@ def test_refusals(controller):
     assert refused(controller, TARGET._replace(policy=9)) == 503
     assert refused(
         controller, TARGET._replace(policy=1)) == backend.UNSUITABLE
-    put(controller, BODY, 1, X_Delete_At=str(int(time.time()) - 5))
+    helpers.put(controller, BODY, 1, X_Delete_At=str(int(time.time()) - 5))
     assert refused(controller) == 404
-    put(controller, BODY, 2, X_Static_Large_Object='True')
+    helpers.put(controller, BODY, 2, X_Static_Large_Object='True')
     assert refused(controller) == backend.UNSUITABLE
-    put(controller, BODY, 3, X_Delete_At=str(int(time.time()) + 500))
-    disk.OpenObject(controller, TARGET, True).close()
+    helpers.put(controller, BODY, 3, X_Delete_At=str(int(time.time()) + 500))
+    disk.OpenObject(controller, TARGET, True, NONE).close()
 
 
 def test_a_disk_that_fails(controller, monkeypatch):
     """Nothing is read after that, above all no other file."""
-    put(controller, BODY, 1)
-    opened = disk.OpenObject(controller, TARGET, True)
+    helpers.put(controller, BODY, 1)
+    opened = disk.OpenObject(controller, TARGET, True, NONE)
 
     def fail(*args):
         raise OSError(errno.EIO, 'Input/output error')
@@ -130,11 +103,11 @@ def test_a_disk_that_fails(controller, monkeypatch):
 
 
 def test_a_damaged_object(controller, tmp_path):
-    put(controller, BODY, 1)
+    helpers.put(controller, BODY, 1)
     file, = tmp_path.glob('d0/objects/*/*/*/*.data')
     with open(file, 'r+b') as stream:
         stream.write(b'wrong')
-    opened = disk.OpenObject(controller, TARGET, True)
+    opened = disk.OpenObject(controller, TARGET, True, NONE)
     checksum = opened.checksum()
     checksum.update(opened.read(0, opened.size))
     with pytest.raises(disk.Refused) as caught:

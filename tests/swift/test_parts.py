@@ -130,7 +130,7 @@ def objects(monkeypatch, tmp_path):
     state = types.SimpleNamespace(blobs={}, opened=0, reads=0, open=0)
 
     class Opened:
-        def __init__(self, controller, target, keep_cache):
+        def __init__(self, controller, target, keep_cache, known):
             if target.object not in state.blobs:
                 raise disk.Refused(404, 'not here')
             self._blob = state.blobs[target.object]
@@ -163,7 +163,7 @@ def read(state, wanted, max_open=64, size=1 << 20, gap=4096, change=None):
              for number, (name, ranges) in enumerate(wanted)]
     uses = [sum(item.target == n for item in reads)
             for n in range(len(targets))]
-    opened = disk.OpenObjects(None, targets, uses, max_open, True)
+    opened = disk.OpenObjects(None, targets, uses, max_open, True, None)
     body = b''
     for chunk in window.Reader(
             opened, {'window': size, 'coalesce_gap': gap},
@@ -214,15 +214,16 @@ def test_near_ranges_are_one_read(objects):
 
 
 def test_an_object_that_changes_while_it_is_closed(objects):
-    objects.blobs.update(a=b'a' * 9000, b=b'b' * 9000)
+    # Each is as much as is sent at once.
+    objects.blobs.update(a=b'a' * 400000, b=b'b' * 400000)
 
     def change():
-        objects.blobs['a'] = b'A' * 9000
+        objects.blobs['a'] = b'A' * 400000
 
     found = read(objects, [
-        (name, [(0, 4000)]) for name in 'abab'], 1, 4096, change=change)
+        (name, [(0, 299999)]) for name in 'abab'], 1, 300000, change=change)
     assert [status for status, _ in found.values()] == [206, 206, 409, 206]
-    assert found[0][1] == b'a' * 4001
+    assert found[0][1] == b'a' * 300000
 
 
 @pytest.mark.parametrize('method, devices', [

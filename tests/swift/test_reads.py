@@ -15,6 +15,7 @@
 import hashlib
 import os
 import random
+import time
 
 import pytest
 
@@ -177,3 +178,20 @@ def test_account_requests_name_containers(tester, container):
         {'object': 'o', 'container': 'n\0'},
         {'object': 'none', 'container': container}])
     assert [got.status for got in found] == [400, 400, 400, 412, 404]
+
+
+def test_object_servers_see_no_errors(swift, tester, container, blob):
+    """The proxy hears them to the end, as they would log otherwise."""
+    tester.put(f'/{container}/o', blob)
+    logs = [swift.layout.log(swift.object_server(number)) for number in
+            range(swift.settings.object_servers)]
+    before = [log.stat().st_size for log in logs]
+    for count in (1, 5, 200):
+        tester.batch([{'object': 'o', 'ranges': [[n, 4000 * n + 5]]}
+                      for n in range(count)], container)
+    time.sleep(0.3)
+    seen = ''.join(
+        log.read_text(errors='replace')[size:]
+        for log, size in zip(logs, before))
+    assert seen.count('READV') >= 3
+    assert 'Traceback' not in seen

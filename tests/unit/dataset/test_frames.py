@@ -58,6 +58,35 @@ class FramesTest(unittest.TestCase):
                 frames.read(stream.read)
 
     @PATIENT
+    @hypothesis.given(FRAMES, st.data())
+    def test_pieces_as_they_come(self, sent, data):
+        """They begin and end anywhere, and the last may be missing."""
+        body = b''.join(b''.join(frames.encode(*one)) for one in sent)
+        end = data.draw(st.integers(0, len(body)))
+        stream = io.BytesIO(body[:end])
+        left = stream.read(data.draw(st.integers(0, 100)))
+        block = data.draw(st.integers(1, 300))
+
+        def take(size):
+            self.assertEqual(size, block)
+            return stream.read(data.draw(st.integers(1, size)))
+
+        def take_into(view):
+            self.assertGreater(len(view), 0)
+            return stream.readinto(view[:data.draw(st.integers(1, 300))])
+
+        pieces = frames.Pieces(take, take_into, block, left)
+        for one in sent:
+            end -= sum(map(len, frames.encode(*one)))
+            if end < 0:
+                break
+            found = frames.read(pieces.receive)
+            self.assertEqual(found.entry, one[2])
+            self.assertEqual(bytes(found.data), one[4])
+        with self.assertRaises(frames.FrameError):
+            frames.read(pieces.receive)
+
+    @PATIENT
     @hypothesis.given(st.binary(max_size=200))
     def test_noise(self, body):
         stream = io.BytesIO(body)
