@@ -29,11 +29,13 @@ class Headers:
 
     :param controller: Swift's ObjectController
     :param targets: list of :class:`~ai_factory_plugins.swift.backend.Target`
+    :param known: a :class:`~ai_factory_plugins.swift.known.KnownObjects`
     """
 
-    def __init__(self, controller, targets):
+    def __init__(self, controller, targets, known):
         self._controller = controller
         self._targets = targets
+        self._known = known
         self._found = {}
 
     def of(self, number, opened):
@@ -44,11 +46,20 @@ class Headers:
         :returns: dict; empty if they are not to be had
         """
         if number not in self._found:
-            disk_file = opened._disk_file
-            self._found[number] = (
-                self._read(self._targets[number], opened.etag)
-                if disk_file is None else of(self._controller, disk_file))
+            self._found[number] = self._find(self._targets[number], opened)
         return self._found[number]
+
+    def _find(self, target, opened):
+        if opened._disk_file is None:
+            found = self._known.headers(target, opened._descriptor)
+            if found is not None:
+                return found
+            found = self._read(target, opened.etag)
+        else:
+            found = of(self._controller, opened._disk_file)
+        if found:
+            self._known.note(target, opened._descriptor, found)
+        return found
 
     def _read(self, target, etag):
         """Ask DiskFile, where the object was opened without it."""

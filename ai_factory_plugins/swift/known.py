@@ -41,6 +41,7 @@ class Known(typing.NamedTuple):
     :param etag: without quotes
     :param size: in bytes
     :param delete_at: time from which on it has expired, or None
+    :param headers: those of a GET, or None if nobody has asked for them
     """
 
     path: str
@@ -49,6 +50,7 @@ class Known(typing.NamedTuple):
     etag: str
     size: int
     delete_at: int | None
+    headers: dict | None = None
 
 
 class KnownObjects:
@@ -88,6 +90,32 @@ class KnownObjects:
             return None
         self._found[target] = known  # The last one is the latest used.
         return descriptor, known.etag, known.size
+
+    def headers(self, target, descriptor):
+        """The headers of an object that is open, if they were noted.
+
+        :param descriptor: of its file
+        :returns: dict, or None
+        """
+        known = self._same(target, descriptor)
+        return None if known is None else known.headers
+
+    def note(self, target, descriptor, headers):
+        """Remember the headers of an object that is open.
+
+        :param descriptor: of its file
+        """
+        known = self._same(target, descriptor)
+        if known is not None:
+            self._found[target] = known._replace(headers=headers)
+
+    def _same(self, target, descriptor):
+        """What is known of the file that is open, not of a newer one."""
+        known = self._found.get(target)
+        if known is not None and known.file == _signature(
+                os.fstat(descriptor)):
+            return known
+        return None
 
     def add(self, target, disk_file, metadata, begun):
         """Remember what DiskFile has found.

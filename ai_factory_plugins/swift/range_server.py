@@ -123,7 +123,7 @@ class RangeServer:
             self.conf['keep_cache'], self._known)
         reader = window.Reader(objects, self.conf, self._failed)
         if with_headers:
-            reader.tell_headers(controller, targets)
+            reader.tell_headers(controller, targets, self._known)
         try:
             for chunk in reader.frames(reads):
                 yield chunk

@@ -59,13 +59,14 @@ class Reader:
         self.entries = 0
         self.bytes = 0
 
-    def tell_headers(self, controller, targets):
+    def tell_headers(self, controller, targets, known):
         """Tell the headers of the objects as well.
 
         :param controller: Swift's ObjectController
         :param targets: list of what is read
+        :param known: :class:`~ai_factory_plugins.swift.known.KnownObjects`
         """
-        self._headers = headers.Headers(controller, targets)
+        self._headers = headers.Headers(controller, targets, known)
 
     def frames(self, reads):
         """The answer.

@@ -21,6 +21,7 @@ from swift.obj import server
 
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import headers
+from ai_factory_plugins.swift import known
 
 TARGET = backend.Target('d0', 7, 0, 'AUTH_a', 'c', 'o')
 _OF_ANSWER = {'Content-Length', 'X-Backend-Fragments'}
@@ -51,7 +52,14 @@ def request(controller, method, body=None, at=1.5, **more):
 
 def fake(disk_file, etag):
     """An object that is open, with its DiskFile or without."""
-    return types.SimpleNamespace(_disk_file=disk_file, etag=etag)
+    return types.SimpleNamespace(
+        _disk_file=disk_file, _descriptor=None, etag=etag)
+
+
+def told(controller, opened):
+    """The headers of an object that is open, when nothing is known of it."""
+    return headers.Headers(
+        controller, [TARGET], known.KnownObjects(9)).of(0, opened)
 
 
 def check(controller):
@@ -64,12 +72,11 @@ def check(controller):
         policy=storage_policy.POLICIES[0])
     etag = expected['Etag'] = expected['Etag'].strip('"')
     with disk_file.open():
-        both = [headers.Headers(controller, [TARGET]).of(0, opened)
+        both = [told(controller, opened)
                 for opened in (fake(disk_file, etag), fake(None, etag))]
     for found in both:
         assert dict(swob.HeaderKeyDict(found)) == expected
-    assert headers.Headers(controller, [TARGET]).of(
-        0, fake(None, 'another')) == {}
+    assert told(controller, fake(None, 'another')) == {}
     return both[0]
 
 
@@ -93,8 +100,7 @@ def test_gone(controller):
     swob.Request.blank('/d0/7/AUTH_a/c/o', {'REQUEST_METHOD': 'DELETE'},
                        headers={'X-Timestamp': '0000000009.00000'}
                        ).get_response(controller)
-    assert headers.Headers(controller, [TARGET]).of(
-        0, fake(None, 'etag')) == {}
+    assert told(controller, fake(None, 'etag')) == {}
 
 
 def test_too_many(controller, monkeypatch):

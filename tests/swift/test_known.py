@@ -239,3 +239,22 @@ def test_a_known_object_on_a_disk_that_fails(controller, monkeypatch):
             assert caught.value.status == 500
     found.close()
     assert read(controller, memory) == BODY
+
+
+def test_headers_are_of_the_file_that_is_open(controller):
+    memory = known.KnownObjects(5)
+    helpers.put(controller, BODY, 1)
+    read(controller, memory)
+    old = disk.OpenObject(controller, TARGET, True, memory)
+    memory.note(TARGET, old._descriptor, {'of': 'old'})
+    assert memory.headers(TARGET, old._descriptor) == {'of': 'old'}
+    helpers.put(controller, BODY, 2)
+    new = disk.OpenObject(controller, TARGET, True, memory)
+    assert memory.headers(TARGET, new._descriptor) is None
+    assert memory.headers(TARGET, old._descriptor) is None
+    memory.note(TARGET, old._descriptor, {'of': 'old'})
+    assert memory.headers(TARGET, new._descriptor) is None
+    memory.note(TARGET, new._descriptor, {'of': 'new'})
+    assert memory.headers(TARGET, new._descriptor) == {'of': 'new'}
+    for item in (old, new):
+        item.close()
