@@ -28,6 +28,7 @@ import sys
 import time
 
 import openstack
+from openstack import exceptions
 
 from ai_factory_plugins.baremetal import shape
 from ai_factory_plugins.testing import boards
@@ -255,7 +256,7 @@ def main(argv=None):
             fleet.enrol(name, inspect_interface='agent')
             fleet.inspect(name, tree)
             fleet.offered(fleet.provide(name))
-        except FleetError as exc:
+        except (FleetError, exceptions.SDKException) as exc:
             return f'cannot enrol a machine with {board}: {exc}'
     print(*fleet.flavors(), sep='\n')
     return 0
