@@ -253,7 +253,9 @@ def main(argv=None):
         tree = sysfs(pathlib.Path(arguments.directory, name),
                      boards.load(board))
         try:
-            fleet.enrol(name, inspect_interface='agent')
+            # Nova takes no node without a class; the hook may give another.
+            fleet.enrol(name, inspect_interface='agent',
+                        resource_class='baremetal')
             fleet.inspect(name, tree)
             fleet.offered(fleet.provide(name))
         except (FleetError, exceptions.SDKException) as exc:
