@@ -124,8 +124,9 @@ class Cloud:
                 return [(host, key) for key in keys]
         return None
 
-    def create_trait(self, name):
-        self.traits.add(name)
+    def put(self, url, body):
+        assert body is None
+        self.traits.add(url.removeprefix('/traits/'))
 
     def _machine(self, server, specs):
         # Placement refuses what it does not know, even where it is forbidden.
