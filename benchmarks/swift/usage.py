@@ -63,7 +63,10 @@ def machine():
 
 
 def load(paths):
-    """Bring files into the page cache."""
+    """Bring files into the page cache, unless they are there."""
+    paths = list(paths)
+    if cached(paths) == 1:
+        return
     for path in paths:
         with open(path, 'rb', buffering=0) as file:
             while file.read(1024 * 1024):
@@ -75,8 +78,7 @@ def evict(paths):
 
     What the file system knows of them, inodes and attributes, stays.
 
-    :returns: share of them that are there all the same, as a number from 0 to
-        1, or None where the system does not tell
+    :returns: share of them that are there all the same, see :func:`cached`
     """
     paths = list(paths)
     for path in paths:
@@ -84,6 +86,15 @@ def evict(paths):
             # What is not on the disk yet is not put out.
             os.fdatasync(file.fileno())
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    return cached(paths)
+
+
+def cached(paths):
+    """Share of files whose beginning is in the page cache, by a sample.
+
+    :param paths: list
+    :returns: a number from 0 to 1, or None where the system does not tell
+    """
     some = paths[::max(len(paths) // 64, 1)]
     try:
         return sum(map(_is_there, some)) / len(some) if some else 0

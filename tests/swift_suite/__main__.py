@@ -44,7 +44,8 @@ def main():
     STATE.mkdir(exist_ok=True)
     statsd = statsd_module.Statsd()
     swift = swift_module.Swift(
-        STATE / 'swift', options.base_port, suite.settings(statsd.options()))
+        STATE / 'swift', options.base_port, suite.settings(
+            STATE / 'swift' / 'blocks', statsd.options()))
     swift.destroy()
     with tempfile.TemporaryDirectory() as directory:
         sources = suite.unpack(directory)

@@ -33,24 +33,29 @@ class Pair(typing.NamedTuple):
     :param ours: name of the one with all of them
     :param stock: name of the one without
     :param s3_acl: whether their S3 has ACLs of objects
+    :param cache: which of the block caches ours has
     :param tests: those of Swift's that are run on both
     """
 
     ours: str
     stock: str
     s3_acl: bool
+    cache: str
     tests: tuple
 
 
 # Where S3 has ACLs of objects, its requests go past the block cache, and its
 # batches are refused.
 PAIRS = (
-    Pair('proxy', 'proxy-stock', True, ('test/functional', 'test/s3api')),
-    Pair('proxy-plain', 'stock-plain', False,
+    Pair('proxy', 'proxy-stock', True, 'block_cache',
+         ('test/functional', 'test/s3api')),
+    Pair('proxy-plain', 'stock-plain', False, 'block_cache-disk',
          ('test/functional/s3api', 'test/s3api')),
 )
 # Objects of the tests are small: some of them have several blocks even so.
 BLOCK_CACHE = {'block_size': 4096, 'readahead': 16384}
+# As few bytes of RAM as may be: what is read again is read from the disk.
+ON_DISK = {**BLOCK_CACHE, 'ram_bytes': 1024 * 1024, 'disk_bytes': 64 * 2 ** 20}
 # The pipeline and the options of Swift's own "all in one", with more filters
 # that the tests know.
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache etag-quoter ' \
@@ -76,20 +81,24 @@ FILTERS = {
 }
 
 
-def settings(default):
+def settings(directory, default):
     """A Swift with the proxies of all pairs.
 
+    :param directory: for blocks on disk
     :param default: options of all its servers
     """
     proxies = {}
     for pair in PAIRS:
-        proxies.update({pair.ours: 'block_cache', pair.stock: ''})
+        proxies.update({pair.ours: pair.cache, pair.stock: ''})
     return swift.Settings(
         ec=True, stock=tuple(pair.stock for pair in PAIRS), proxies=proxies,
         s3_acl=tuple(name for pair in PAIRS if pair.s3_acl
                      for name in (pair.ours, pair.stock)),
         left=LEFT, right=RIGHT, s3api=S3API, filters=FILTERS,
-        block_caches={'block_cache': BLOCK_CACHE}, default=default,
+        block_caches={
+            'block_cache': BLOCK_CACHE,
+            'block_cache-disk': {**ON_DISK, 'disk_path': directory}},
+        default=default,
         proxy={'allow_account_management': 'true'})
 
 

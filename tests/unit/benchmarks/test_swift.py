@@ -238,7 +238,10 @@ class UsageTest(unittest.TestCase):
             file.flush()
             usage.load([file.name])
             # Some file systems keep what they have, and some do not tell.
+            self.assertIn(usage.cached([file.name]), (1, None))
             self.assertIn(usage.evict([file.name]), (0, 1, None))
+            usage.load([file.name])
+            self.assertIn(usage.cached([file.name]), (1, None))
 
     def test_nobody(self):
         self.assertEqual({'front': 0}, usage.seconds({'front': [2 ** 30]}))
