@@ -49,7 +49,7 @@ def main(arguments=None):
           f'{options.seconds:g} s each\n{report.UNITS}\n{report.MARKS}')
     runner = matrix.Matrix(
         pathlib.Path(f'{STATE}-{options.base_port}'), options.base_port,
-        chosen, options.seconds, options.objects)
+        chosen, options.seconds, options.objects, options.max_age)
     samples = []
     for cell, found in runner.run(cells, options.rounds):
         if sys.stderr.isatty():
@@ -86,6 +86,8 @@ def _options(arguments):
                         help='of the layout many (512)')
     parser.add_argument('--batch', type=_number, default=32,
                         help='items of a batch (32)')
+    parser.add_argument('--max-age', type=_number, default=10,
+                        help='seconds; option of block_cache (10)')
     parser.add_argument('--rounds', type=_number, default=1,
                         help='of which the medians are shown (1)')
     parser.add_argument('--output', type=_file, metavar='FILE',

@@ -13,6 +13,7 @@
 """Servers, started as they are needed, and one measurement after the other."""
 
 import http.client
+import shutil
 import sys
 import time
 
@@ -33,10 +34,11 @@ class Matrix:
     :param ways: list of :class:`~benchmarks.swift.ways.Way`
     :param seconds: of each measurement
     :param objects: see :func:`~benchmarks.swift.layouts.layout`
+    :param max_age: see :class:`~benchmarks.swift.swifts.Swift`
     """
 
-    def __init__(self, root, port, ways, seconds, objects):
-        self._root, self._port = root, port
+    def __init__(self, root, port, ways, seconds, objects, max_age):
+        self._root, self._port, self._max_age = root, port, max_age
         self._ways, self._seconds, self._objects = ways, seconds, objects
         self._running = {}
         self._replicas = None
@@ -62,6 +64,7 @@ class Matrix:
         finally:
             for server in self._running.values():
                 server.down()
+            shutil.rmtree(self._root, ignore_errors=True)
 
     def _sample(self, cell, way, number):
         self._progress(cell, way)
@@ -93,7 +96,8 @@ class Matrix:
 
     def _make(self, way, cell):
         if way.server == 'swift':
-            return swifts.Swift(self._root, self._port, cell.replicas)
+            return swifts.Swift(
+                self._root, self._port, cell.replicas, self._max_age)
         kinds = (servers.Nginx, servers.Seaweed)
         port = self._port + swifts.Swift.PORTS
         for kind in kinds:

@@ -26,8 +26,8 @@ from benchmarks.swift import ways
 # From these on, a mark stands behind a line.
 _BUSY, _OTHERS, _WARM = 0.9, 0.3, 0.02
 MARKS = f"""\
-c: a client was on a CPU for more than {_BUSY:.0%} of its time, and may have
-   been the limit
+c: the clients may have been the limit: one was on a CPU for more than
+   {_BUSY:.0%} of its time, or together they took more CPU than the servers
 o: more than {_OTHERS} cores were busy with other work
 w: more than {_WARM:.0%} of the files were in the page cache although cold"""
 
@@ -116,12 +116,12 @@ class Line(typing.NamedTuple):
 
     @property
     def marks(self):
-        return ''.join(
-            mark for mark, value, limit in (
-                ('c', self.figures['clients_busy'], _BUSY),
-                ('o', self.figures['other_cores'], _OTHERS),
-                ('w', self.figures['warm'], _WARM))
-            if value is not None and value > limit)
+        some = self.figures
+        return ''.join(mark for mark, is_so in (
+            ('c', some['clients_busy'] > _BUSY
+                or some['cpu_clients'] > some['cpu']),
+            ('o', some['other_cores'] > _OTHERS),
+            ('w', (some['warm'] or 0) > _WARM)) if is_so)
 
 
 _MEDIANS = ('items_per_second', 'mb_per_second', 'p50', 'p99', 'cpu',

@@ -35,7 +35,7 @@ KEPT = {'keep_cache_private': 'true', 'keep_cache_size': 2 ** 40}
 # Of the proxies: memcached may answer late on a busy machine, and a token of
 # which it does not tell in time is refused.
 PATIENT = {'conn_timeout': 5, 'pool_timeout': 5, 'io_timeout': 10}
-_MAX_AGE = 10  # seconds; of the block cache, its default
+_LONG = 30  # seconds; an age that no object has while it is measured
 
 
 class Swift:
@@ -47,19 +47,21 @@ class Swift:
     :param root: directory for all that it writes
     :param port: the first of its ports
     :param replicas: of each object
+    :param max_age: option of ``block_cache``, in seconds
     """
 
     NAME = 'swift'
     PORTS = 9
 
-    def __init__(self, root, port, replicas):
+    def __init__(self, root, port, replicas, max_age):
+        self._max_age = max_age
         self._swift = swift_module.Swift(
             pathlib.Path(root) / f'swift-{replicas}', port,
             swift_module.Settings(
                 proxies={STOCK: '', BATCH: '', CACHED: 'block_cache'},
                 stock=(STOCK, CACHED), s3api={}, replicas=replicas,
                 block_caches={'block_cache': {
-                    'ram_bytes': 1536 * layouts.MIB}},
+                    'ram_bytes': 1536 * layouts.MIB, 'max_age': max_age}},
                 object_server=KEPT, memcache=PATIENT))
         self._written, self._warm = set(), set()
 
@@ -168,8 +170,9 @@ class Swift:
         Swift is asked about each object that is older than ``max_age``: now
         and then of many, and not of all at once.
         """
-        is_aging = way.proxy == CACHED and layout.kind == 'many'
-        return _MAX_AGE if is_aging else 0.5
+        is_aging = (way.proxy == CACHED and layout.kind == 'many'
+                    and self._max_age <= _LONG)
+        return max(self._max_age, 0.5) if is_aging else 0.5
 
     def target(self, layout, way):
         """Where a way finds the objects of a layout."""

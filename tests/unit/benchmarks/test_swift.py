@@ -187,6 +187,15 @@ class ReportTest(unittest.TestCase):
             batch.faster, batch.cheaper, batch.marks))
         self.assertEqual(('not there', None), (none.error, none.faster))
 
+    def test_marks(self):
+        for marks, other in (
+                ('', {}), ('c', {'clients_busy': 0.95}),
+                ('c', {'cpu_clients': 3}), ('o', {'other_cores': 1}),
+                ('w', {'warm': 0.5}), ('', {'warm': None})):
+            line, = report.lines([report.Sample(
+                ways.CENTRE, STOCK, 0, cpu=2, **other)])
+            self.assertEqual(marks, line.marks)
+
     def test_table(self):
         text = report.table(ways.CENTRE, self.samples())
         self.assertIn('64K items, many, hot, 8 clients, 3 replicas', text)
