@@ -131,6 +131,13 @@ def test_a_batch(owner, path, counted):
     assert counted.of('range-server')['entries'] >= 3
 
 
+def test_a_get_of_several_ranges(owner, path):
+    """What it counts has to be in the guide: see the last test."""
+    found = owner.request('GET', path, Range='bytes=0-9,100-109')
+    assert found.status == 206
+    assert found.headers['content-type'].startswith('multipart/byteranges')
+
+
 def test_a_batch_whose_server_fails(swift, owner, path, counted):
     wanted = [{'object': 'o', 'ranges': [[n, n]]} for n in range(4)]
     counted.start()
