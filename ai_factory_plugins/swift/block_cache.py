@@ -274,7 +274,8 @@ class BlockCache:
         if ahead is not None:
             self._read_ahead(version, ahead, read, reader)
         body = answer.Body(
-            extent, found, self.conf['block_size'], reader.closed)
+            extent, found, self.conf['block_size'], reader.closed,
+            eventlet.sleep)
         status, headers = answer.head(version, extent, partial)
         if count == len(numbers) or has_read and len(numbers) == 1:
             return status, headers, body, 'miss'

@@ -24,15 +24,18 @@ from botocore import credentials
 REGION = 'us-east-1'
 
 
-def presign(host, path, access_key, secret, method='GET', seconds=3600):
+def presign(host, path, access_key, secret, method='GET', seconds=3600,
+            query=''):
     """A path with a signature.
 
     :param host: host and port, as the request names them
     :param path: of the object, with the bucket, unquoted
+    :param query: what the URL has besides, with its question mark
     :returns: path and query of the URL
     """
     base = f'http://{host}'
-    request = awsrequest.AWSRequest(method, base + urllib.parse.quote(path))
+    request = awsrequest.AWSRequest(
+        method, base + urllib.parse.quote(path) + query)
     auth.S3SigV4QueryAuth(
         credentials.Credentials(access_key, secret), 's3', REGION,
         expires=seconds).add_auth(request)

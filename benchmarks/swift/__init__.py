@@ -10,4 +10,4 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""What reads of small ranges cost, one by one and in batches."""
+"""What reads of ranges cost, in several ways side by side."""

@@ -10,182 +10,143 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Read small ranges with GETs and with batches, side by side.
+"""Read ranges of objects in several ways, side by side in one run.
 
-``python -m benchmarks.swift`` starts a Swift on directories with three object
-servers, three replicas and two proxies, one of them without the filter, and
-deletes it afterwards. All servers and clients share this machine, each server
-is one process, and what is read is in the page cache. Each line is measured
-for some seconds; the ratios are to the GETs of the same objects in the same
-run.
+Stock Swift and our filters, each with Swift's own API and with S3, and beside
+them nginx and SeaweedFS, as far as they are installed. All are started for it
+on loopback, and deleted afterwards. All servers and clients share this
+machine; each server of Swift is one process. Each client is a process with one
+connection, which checks what it reads.
+
+Without options that name values of an axis, the matrix is a star: from 64K
+items of many objects, hot, for 8 clients and with 3 replicas, along each axis.
+With any, it is the product of what they name.
+
+hot: what is read is in the page cache, and in the block cache of the proxy
+that has one. cold: before each measurement, the files are put out of the page
+cache (posix_fadvise) and the block cache is emptied; each item is read once.
 """
 
 import argparse
-import http.client
-import multiprocessing
-import os
 import pathlib
-import random
+import signal
 import sys
-import time
-import urllib.parse
 
-from ai_factory_plugins.dataset import client
-from cloud.services import swift as swift_module
+from benchmarks.swift import matrix
+from benchmarks.swift import report
+from benchmarks.swift import ways
 
-STATE = pathlib.Path('.cloud-swift-benchmark')
+STATE = '.cloud-swift-benchmark'
 BASE_PORT = 21600
-MIB = 1024 * 1024
-ITEM = 64 * 1024
-TICKS = os.sysconf('SC_CLK_TCK')
-# Of the object servers: what is read stays in the page cache, as it does for
-# batches.
-CACHED = {'keep_cache_private': 'true', 'keep_cache_size': 2 ** 40}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seconds', type=float, default=6,
-                        help='for each line')
-    parser.add_argument('--objects', type=int, default=512)
-    parser.add_argument('--rounds', type=int, default=1)
-    options = parser.parse_args()
-    found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        proxies={'proxy': '', 'stock': ''}, stock=('stock',),
-        object_server=CACHED))
-    found.destroy()
-    try:
-        found.up()
-        url, token = found.login()
-        path = urllib.parse.urlsplit(url).path
-        names = _fill(found, path, token, options.objects)
-        for _ in range(options.rounds):
-            for title, objects, size in (
-                    (f'{options.objects} objects of 1 MiB', names, MIB),
-                    ('one object of 64 MiB', ['large'], 64 * MIB)):
-                _compare(found, path, token, title, objects, size,
-                         options.seconds)
-    finally:
-        found.down()
-        found.destroy()
+def main(arguments=None):
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    chosen = _ways(options.only, options.batch)
+    cells = _cells(options)
+    print(f'{len(cells)} cells, {len(chosen)} ways to read, '
+          f'{options.seconds:g} s each\n{report.UNITS}\n{report.MARKS}')
+    runner = matrix.Matrix(
+        pathlib.Path(f'{STATE}-{options.base_port}'), options.base_port,
+        chosen, options.seconds, options.objects, options.max_age)
+    samples = []
+    for cell, found in runner.run(cells, options.rounds):
+        if sys.stderr.isatty():
+            print('\r\033[K', end='', file=sys.stderr, flush=True)
+        print(f'\n{report.table(cell, found)}', flush=True)
+        samples += found
+        if options.output:
+            report.save(options.output, _plain(options), samples)
+    for name, reason in runner.missing.items():
+        print(f'\nWithout {name}: {reason}')
+    return 1 if any(sample.error and sample.way.server not in runner.missing
+                    for sample in samples) else 0
 
 
-def _fill(found, path, token, count):
-    """Write the objects."""
-    connection = http.client.HTTPConnection('127.0.0.1', found.port('proxy'))
-    names = [f'shard-{number:04}.tar' for number in range(count)]
-    for name, body in [
-            ('', b''), ('large', random.randbytes(64 * MIB)),
-            *((name, random.randbytes(MIB)) for name in names)]:
-        connection.request('PUT', f'{path}/train/{name}', body,
-                           {'X-Auth-Token': token})
-        response = connection.getresponse()
-        response.read()
-        if response.status not in (201, 202):
-            sys.exit(f'PUT {name}: {response.status}')
-    return names
+def _options(arguments):
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.swift', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--sizes', type=_list(ways.parse_size),
+                        metavar='4K,64K,1M,8M', help='of items')
+    parser.add_argument('--clients', type=_list(_number), metavar='1,8,32')
+    parser.add_argument('--layout', type=_list(_one_of('layout')),
+                        metavar='one,many,slo',
+                        help='one object, many, one of segments')
+    parser.add_argument('--cache', type=_list(_one_of('cache')),
+                        metavar='hot,cold')
+    parser.add_argument('--replicas', type=_list(_number), metavar='3,1')
+    parser.add_argument('--only', type=_list(str), metavar='WORDS',
+                        help='ways whose names have one of these words: '
+                             + ', '.join(way.name for way in ways.ALL))
+    parser.add_argument('--seconds', type=float, default=3,
+                        help='for each measurement (3)')
+    parser.add_argument('--objects', type=_number, default=512,
+                        help='of the layout many (512)')
+    parser.add_argument('--batch', type=_number, default=32,
+                        help='items of a batch (32)')
+    parser.add_argument('--max-age', type=_number, default=10,
+                        help='seconds; option of block_cache (10)')
+    parser.add_argument('--rounds', type=_number, default=1,
+                        help='of which the medians are shown (1)')
+    parser.add_argument('--output', type=_file, metavar='FILE',
+                        help='all samples, as .json or .csv')
+    parser.add_argument('--base-port', type=_number, default=BASE_PORT)
+    return parser.parse_args(arguments)
 
 
-def _compare(found, path, token, title, objects, size, seconds):
-    print(f'\n{title}, items of {ITEM // 1024} KiB')
-    print(f'{"":34}{"items/s":>9}{"ratio":>8}{"CPU ms/item":>13}{"ratio":>8}')
-    first = None
-    for label, proxy, clients, batch in (
-            ('GET, 8 clients', 'stock', 8, 0),
-            ('batches of 32, 1 client', 'proxy', 1, 32),
-            ('batches of 32, 8 clients', 'proxy', 8, 32),
-            ('batches of 256, 1 client', 'proxy', 1, 256),
-            ('batches of 256, 8 clients', 'proxy', 8, 256)):
-        rate, cost = _measure(
-            found, clients, seconds,
-            (found.url(proxy) + path, token, objects, size, batch))
-        first = first or (rate, cost)
-        print(f'  {label:32}{rate:9.0f}{rate / first[0]:8.1f}'
-              f'{cost * 1000:13.3f}{first[1] / cost:8.1f}', flush=True)
+def _list(convert):
+    def parse(text):
+        return [convert(part) for part in text.split(',')]
+    parse.__name__ = 'list'
+    return parse
 
 
-def _measure(found, clients, seconds, work):
-    """Items a second, and CPU seconds of all servers an item."""
-    context = multiprocessing.get_context('fork')
-    start, count = context.Barrier(clients + 1), context.Value('q', 0)
-    processes = [
-        context.Process(target=_client, args=(
-            number, start, count, seconds, *work))
-        for number in range(clients)]
-    for process in processes:
-        process.start()
-    start.wait()
-    before, begun = _cpu(found), time.monotonic()
-    for process in processes:
-        process.join()
-    elapsed, used = time.monotonic() - begun, _cpu(found) - before
-    if any(process.exitcode for process in processes):
-        sys.exit('a client has failed')
-    return count.value / elapsed, used / count.value
+def _number(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
-def _cpu(found):
-    """CPU seconds of all servers so far."""
-    total = 0
-    for name in found.names():
-        text = pathlib.Path(f'/proc/{found.pid(name)}/stat').read_text()
-        fields = text.rpartition(')')[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+def _one_of(axis):
+    def parse(text):
+        if text not in ways.AXES[axis]:
+            raise ValueError(text)
+        return text
+    return parse
 
 
-def _client(number, start, count, seconds, url, token, objects, size, batch):
-    rng = random.Random(number)
-    read = _gets(url, token) if not batch else _batches(url, token, batch)
-    read(_items(rng, objects, size, max(batch, 1)))
-    start.wait()
-    deadline = time.monotonic() + seconds
-    done = 0
-    while time.monotonic() < deadline:
-        done += read(_items(rng, objects, size, max(batch, 1)))
-    with count.get_lock():
-        count.value += done
+def _file(text):
+    path = pathlib.Path(text)
+    if path.suffix not in ('.json', '.csv'):
+        raise argparse.ArgumentTypeError(f'{text}: neither .json nor .csv')
+    return path
 
 
-def _items(rng, objects, size, count):
-    found = []
-    for _ in range(count):
-        first = rng.randrange(size // ITEM) * ITEM
-        found.append(client.Item(
-            rng.choice(objects), ((first, first + ITEM - 1),)))
+def _ways(words, batch):
+    found = [way._replace(batch=batch) if way.batch else way
+             for way in ways.ALL
+             if not words or any(word in way.name for word in words)]
+    if not found:
+        sys.exit(f'there is no way with any of {", ".join(words)}')
     return found
 
 
-def _batches(url, token, batch):
-    reader = client.BatchReader(url, token, batch=batch)
-
-    def read(items):
-        done = 0
-        for result in reader.read(items, 'train'):
-            if result.status != 206 or len(result.data[0]) != ITEM:
-                sys.exit(f'{result.status} {result.reason}')
-            done += 1
-        return done
-    return read
+def _cells(options):
+    chosen = {'size': options.sizes, 'clients': options.clients,
+              'layout': options.layout, 'cache': options.cache,
+              'replicas': options.replicas}
+    if not any(chosen.values()):
+        return ways.star()
+    return ways.product(chosen)
 
 
-def _gets(url, token):
-    parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port)
-
-    def read(items):
-        for item in items:
-            (first, last), = item.ranges
-            connection.request(
-                'GET', f'{parts.path}/train/{item.object}', headers={
-                    'X-Auth-Token': token, 'Range': f'bytes={first}-{last}'})
-            response = connection.getresponse()
-            body = response.read()
-            if response.status != 206 or len(body) != ITEM:
-                sys.exit(f'GET: {response.status}')
-        return len(items)
-    return read
+def _plain(options):
+    return {name: str(value) if isinstance(value, pathlib.Path) else value
+            for name, value in vars(options).items()}
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -37,7 +37,6 @@ PACKAGES = ('swift',)
 SECONDS_TO_START = 60
 SECONDS_TO_LEAVE = 3  # a port, for the threads of what has been killed
 DEVICES = 2  # of an object server, so that there are handoffs
-REPLICAS = 3
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache ' \
        'listing_formats bulk tempurl tempauth'
 RIGHT = 'copy slo dlo versioned_writes symlink'
@@ -74,6 +73,8 @@ class Settings:
     :param filters: dict of filter of the proxies to more options
     :param proxy: options of proxy-server
     :param object_server: options of object-server
+    :param default: options of all servers, in their sections ``DEFAULT``
+    :param replicas: of an object
     :param ec: whether there is an erasure-coded policy, ``ec``
     """
 
@@ -92,6 +93,8 @@ class Settings:
     filters: dict = dataclasses.field(default_factory=dict)
     proxy: dict = dataclasses.field(default_factory=dict)
     object_server: dict = dataclasses.field(default_factory=dict)
+    default: dict = dataclasses.field(default_factory=dict)
+    replicas: int = 3
     ec: bool = False
 
 
@@ -166,7 +169,7 @@ class Swift:
                 'workers': 0, 'swift_dir': self.layout.etc('swift'),
                 'user': pwd.getpwuid(os.geteuid()).pw_name,
                 'devices': self.devices(name), 'mount_check': 'false',
-                'disable_fallocate': 'true',
+                'disable_fallocate': 'true', **self.settings.default,
                 **sections.pop('DEFAULT', {})},
             **sections})
 
@@ -243,7 +246,7 @@ class Swift:
             (number, self.port(self.object_server(number)), f'd{device}')
             for number in range(self.settings.object_servers)
             for device in range(DEVICES)]
-        _ring(etc / 'object.ring.gz', REPLICAS, devices)
+        _ring(etc / 'object.ring.gz', self.settings.replicas, devices)
         if self.settings.ec:
             shutil.copy(etc / 'object.ring.gz', etc / 'object-1.ring.gz')
 

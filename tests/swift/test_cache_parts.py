@@ -12,7 +12,12 @@
 import os
 import threading
 import unittest
+from unittest import mock
 
+import eventlet
+
+from ai_factory_plugins.swift import block_cache
+from ai_factory_plugins.swift.cache import answer
 from ai_factory_plugins.swift.cache import blocks
 from ai_factory_plugins.swift.cache import flights
 from ai_factory_plugins.swift.cache import readahead
@@ -265,6 +270,50 @@ class StoreTest(unittest.TestCase):
                 version(), range(10), self.source.read, lambda: True)
         self.assertEqual((0, 1), (
             len(self.store._flights), self.source.closed))
+
+
+class AnswerTest(unittest.TestCase):
+    """Clients that take all at once do not keep a process from the others."""
+
+    def turns(self, block, count):
+        """How often others have a turn while blocks are given."""
+        found, seen = {n: bytes(block) for n in range(count)}, []
+        body = answer.Body(
+            blocks.Extent(0, block * count - 1), found, block,
+            lambda complete: None, lambda: seen.append(1))
+        self.assertEqual(block * count, sum(map(len, body)))
+        return len(seen)
+
+    def test_turns(self):
+        self.assertEqual(0, self.turns(answer.TURN, 1))
+        self.assertEqual(7, self.turns(answer.TURN, 8))
+        self.assertEqual(1, self.turns(4096, 2 * answer.TURN // 4096))
+        self.assertEqual(0, self.turns(4096, 8))
+
+    def test_others_run_meanwhile(self):
+        conf = settings.read({})
+        cache = block_cache.BlockCache(None, conf, mock.Mock())
+        count, size = 8, conf['block_size']
+        found = version(count * size)
+        cache._store.fill(
+            found, cache._store.lead(found, range(count)), range(count),
+            Source(count * size, 65536).read(
+                blocks.Extent(0, count * size - 1)))
+        _, _, body, how = cache._answer(
+            {}, ('a', 'c', 'o'), found, blocks.Extent(0, count * size - 1),
+            True, False)
+        self.assertEqual('hit', how)
+        turns = []
+
+        def other():
+            while True:
+                turns.append(1)
+                eventlet.sleep()
+
+        thread = eventlet.spawn(other)
+        self.addCleanup(thread.kill)
+        self.assertEqual(count * size, sum(map(len, body)))
+        self.assertEqual(count - 1, len(turns))
 
 
 class RecordsTest(unittest.TestCase):

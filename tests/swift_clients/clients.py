@@ -134,7 +134,11 @@ class Pyarrow:
 
 
 class Mountpoint:
-    """What s3torchconnector is made of; without torch."""
+    """What s3torchconnector is made of; without torch.
+
+    It reads an object of more than a part part by part, all but the first
+    with ``If-Match``.
+    """
 
     def __init__(self, site):
         # It takes keys from nowhere else.

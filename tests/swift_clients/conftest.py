@@ -12,13 +12,16 @@
 
 """A real Swift whose S3 is read by the clients that people use.
 
-Each client is made for three proxies: one with our filters, one with them
-whose S3 has ACLs of objects as well, and a stock one.
+Each client is made for four proxies: one with our filters but for the cache,
+one with them whose S3 has ACLs of objects as well, one that has the block
+cache besides, and a stock one.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
+import time
 import uuid
 
 import boto3
@@ -27,12 +30,17 @@ import botocore.exceptions
 import pytest
 
 from cloud.services import swift as swift_module
+from tests.swift import statsd as statsd_module
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-clients'
 BASE_PORT = 23140
-PROXIES = ('proxy', 'proxy-s3-acl', 'proxy-stock')
+S3_ACL, STOCK, CACHED = 'proxy-s3-acl', 'proxy-stock', 'proxy-cached'
+PROXIES = ('proxy', S3_ACL, STOCK, CACHED)
 REGION = 'us-east-1'
 PART = 5 * 1024 * 1024  # the least that a part may have
+MIB = 1024 * 1024
+# Whole objects of these tests are cached.
+BLOCK_CACHE = {'block_size': 65536, 'max_read': 16 * MIB}
 # (first, behind the last)
 RANGES = ((0, 1), (0, 65536), (12345, 77777), (PART - 3, PART + 5),
           (PART, PART + 1), (2 * PART + 1, 2 * PART + 4321))
@@ -61,10 +69,20 @@ class Site:
 
 
 @pytest.fixture(scope='session')
-def swift():
+def statsd():
+    """What the block cache tells of itself."""
+    found = statsd_module.Statsd()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope='session')
+def swift(statsd):
     found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        proxies=dict.fromkeys(PROXIES, ''), stock=(PROXIES[2],), s3api={},
-        s3_acl=(PROXIES[1],)))
+        proxies={name: 'block_cache' if name == CACHED else ''
+                 for name in PROXIES},
+        stock=(STOCK,), s3api={}, s3_acl=(S3_ACL,), block_caches={
+            'block_cache': {**BLOCK_CACHE, **statsd.options()}}))
     found.destroy()
     try:
         found.up()
@@ -102,6 +120,56 @@ def reader(swift, owner):
     """A user of the same account whom nobody has given rights."""
     return Site(owner.url, 'test:reader', swift_module.USERS[
         'test', 'reader'][0])
+
+
+class Watch:
+    """Sees that what is read again is read from the cache.
+
+    :param statsd: a :class:`tests.swift.statsd.Statsd`
+    :param is_cached: whether there is a cache
+    """
+
+    def __init__(self, statsd, is_cached):
+        self._statsd = statsd
+        self._is_cached = is_cached
+
+    @contextlib.contextmanager
+    def misses(self):
+        """Blocks are read from Swift in between."""
+        with self._counted() as counts:
+            yield
+        if self._is_cached:
+            assert counts['misses'] + counts['partial'], counts
+            assert counts['fills'], counts
+
+    @contextlib.contextmanager
+    def hits(self, but=()):
+        """All GETs of objects are answered from the cache in between.
+
+        :param but: names of other outcomes that may come besides
+        """
+        with self._counted() as counts:
+            yield
+        if self._is_cached:
+            assert counts['hits'], counts
+            for name in {'misses', 'partial', 'bypassed', 'fills'} - {*but}:
+                assert not counts[name], counts
+
+    @contextlib.contextmanager
+    def _counted(self):
+        time.sleep(0.2)
+        before, counts = self._statsd.counts(), {}
+        yield counts
+        time.sleep(0.2)
+        after = self._statsd.counts()
+        counts.update({
+            name: after[f'block-cache.{name}'] - before[f'block-cache.{name}']
+            for name in ('hits', 'misses', 'partial', 'bypassed', 'fills')})
+
+
+@pytest.fixture(scope='session')
+def watch(swift, statsd, owner):
+    return Watch(statsd, owner.url == swift.url(CACHED))
 
 
 @pytest.fixture(scope='session')

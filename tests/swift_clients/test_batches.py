@@ -27,7 +27,8 @@ from tests.swift_clients import conftest
 WANTED = [{'object': key, 'ranges': [[start, end - 1] for start, end in
                                      conftest.RANGES]}
           for key in ('whole', 'parts')] + [{'object': 'none'}]
-STATUS = {'proxy': 200, 'proxy-s3-acl': 501, 'proxy-stock': 501}
+STATUS = {'proxy': 200, conftest.CACHED: 200, conftest.S3_ACL: 501,
+          conftest.STOCK: 501}
 
 
 def batch(site, bucket, signer):

@@ -27,7 +27,7 @@ from tests.swift_clients import conftest
 
 
 @pytest.mark.parametrize('shards', [None, (256, 256)])
-def test_zarr(owner, bucket, shards):
+def test_zarr(owner, bucket, watch, shards):
     """Over s3fs; with shards, it reads ranges of objects."""
     data = numpy.random.default_rng(1).integers(
         0, 1000, (512, 512), dtype='int32')
@@ -41,12 +41,19 @@ def test_zarr(owner, bucket, shards):
         dtype=data.dtype, overwrite=True)
     array[:] = data
     found = zarr.open_array(store, mode='r')
+    with watch.misses():
+        _compare(found, data)
+    with watch.hits():
+        _compare(found, data)
+
+
+def _compare(found, data):
     assert (found[:] == data).all()
     assert (found[100:101, 37:300] == data[100:101, 37:300]).all()
     assert (found[511, 511] == data[511, 511])
 
 
-def test_parquet(owner, bucket):
+def test_parquet(owner, bucket, watch):
     """pyarrow reads the columns and row groups that are asked for."""
     fs = clients.Pyarrow(owner).fs
     table = pyarrow.table({
@@ -54,15 +61,17 @@ def test_parquet(owner, bucket):
     pyarrow.parquet.write_table(
         table, f'{bucket}/table/1.parquet', filesystem=fs,
         row_group_size=10000)
-    found = pyarrow.dataset.dataset(
-        f'{bucket}/table', filesystem=fs, format='parquet').to_table(
-            columns=['x'], filter=pyarrow.dataset.field('n') == 54321)
-    assert found['x'].to_pylist() == [str(54321 * 7)]
-    assert pyarrow.parquet.read_table(
-        f'{bucket}/table/1.parquet', filesystem=fs).equals(table)
+    for expected in (watch.misses, watch.hits):
+        with expected():
+            found = pyarrow.dataset.dataset(
+                f'{bucket}/table', filesystem=fs, format='parquet').to_table(
+                    columns=['x'], filter=pyarrow.dataset.field('n') == 54321)
+            assert found['x'].to_pylist() == [str(54321 * 7)]
+            assert pyarrow.parquet.read_table(
+                f'{bucket}/table/1.parquet', filesystem=fs).equals(table)
 
 
-def test_s3torchconnector(owner, bucket, blob):
+def test_s3torchconnector(owner, bucket, blob, watch):
     """Where torch is installed; the tests of Mountpoint do without."""
     connector = pytest.importorskip('s3torchconnector')
     os.environ.update(AWS_ACCESS_KEY_ID=owner.access,
@@ -78,8 +87,10 @@ def test_s3torchconnector(owner, bucket, blob):
         [f's3://{bucket}/parts'], transform=_pieces,
         reader_constructor=connector.S3ReaderConstructor.range_based(),
         **options)
-    assert list(ranged) == [[blob[start:end]
-                             for start, end in conftest.RANGES]]
+    expected = [[blob[start:end] for start, end in conftest.RANGES]]
+    assert list(ranged) == expected
+    with watch.hits():
+        assert list(ranged) == expected
 
 
 def _pieces(item):

@@ -18,14 +18,44 @@ import pathlib
 import subprocess
 import sys
 import tarfile
+import typing
 import xml.etree.ElementTree
 
 from cloud import config
 from cloud.services import swift
 
-TESTS = ('test/functional', 'test/s3api')
-STOCK = 'proxy-stock'
 PASSED = 'passed'
+
+
+class Pair(typing.NamedTuple):
+    """Two proxies that differ in our filters alone.
+
+    :param ours: name of the one with all of them
+    :param stock: name of the one without
+    :param s3_acl: whether their S3 has ACLs of objects
+    :param cache: which of the block caches ours has
+    :param tests: those of Swift's that are run on both
+    """
+
+    ours: str
+    stock: str
+    s3_acl: bool
+    cache: str
+    tests: tuple
+
+
+# Where S3 has ACLs of objects, its requests go past the block cache, and its
+# batches are refused.
+PAIRS = (
+    Pair('proxy', 'proxy-stock', True, 'block_cache',
+         ('test/functional', 'test/s3api')),
+    Pair('proxy-plain', 'stock-plain', False, 'block_cache-disk',
+         ('test/functional/s3api', 'test/s3api')),
+)
+# Objects of the tests are small: some of them have several blocks even so.
+BLOCK_CACHE = {'block_size': 4096, 'readahead': 16384}
+# As few bytes of RAM as may be: what is read again is read from the disk.
+ON_DISK = {**BLOCK_CACHE, 'ram_bytes': 1024 * 1024, 'disk_bytes': 64 * 2 ** 20}
 # The pipeline and the options of Swift's own "all in one", with more filters
 # that the tests know.
 LEFT = 'catch_errors gatekeeper healthcheck proxy-logging cache etag-quoter ' \
@@ -51,12 +81,25 @@ FILTERS = {
 }
 
 
-def settings():
-    """A Swift with two proxies of which one has our filter."""
+def settings(directory, default):
+    """A Swift with the proxies of all pairs.
+
+    :param directory: for blocks on disk
+    :param default: options of all its servers
+    """
+    proxies = {}
+    for pair in PAIRS:
+        proxies.update({pair.ours: pair.cache, pair.stock: ''})
     return swift.Settings(
-        ec=True, stock=(STOCK,), proxies={'proxy': '', STOCK: ''},
-        left=LEFT, right=RIGHT, s3api=S3API, s3_acl=('proxy', STOCK),
-        filters=FILTERS, proxy={'allow_account_management': 'true'})
+        ec=True, stock=tuple(pair.stock for pair in PAIRS), proxies=proxies,
+        s3_acl=tuple(name for pair in PAIRS if pair.s3_acl
+                     for name in (pair.ours, pair.stock)),
+        left=LEFT, right=RIGHT, s3api=S3API, filters=FILTERS,
+        block_caches={
+            'block_cache': BLOCK_CACHE,
+            'block_cache-disk': {**ON_DISK, 'disk_path': directory}},
+        default=default,
+        proxy={'allow_account_management': 'true'})
 
 
 def unpack(directory):
@@ -76,11 +119,12 @@ def unpack(directory):
     return archive.with_name(archive.name.removesuffix('.tar.gz'))
 
 
-def configure(path, url):
+def configure(path, url, s3_acl):
     """Write the tests' configuration.
 
     :param path: of the file
     :param url: of the proxy to test
+    :param s3_acl: whether its S3 has ACLs of objects
     """
     users = {
         '': 'tester', '2': 'tester2', '3': 'tester3', '5': 'tester5',
@@ -101,7 +145,7 @@ def configure(path, url):
                for number in keys}},
         's3api_test': {
             'endpoint': url, 'region': 'us-east-1',
-            's3_acl_tests_enabled': 'true',
+            's3_acl_tests_enabled': 'true' if s3_acl else 'false',
             **{f'access_key{number or 1}': f'test:tester{number}'
                for number in keys},
             **{f'secret_key{number or 1}': f'testing{number}'
@@ -109,18 +153,19 @@ def configure(path, url):
     })
 
 
-def run(sources, work, name, url, wanted):
+def run(sources, work, name, url, s3_acl, wanted):
     """Run the tests against one proxy.
 
     :param sources: as :func:`unpack` returns it
     :param work: directory for what they write
     :param name: of this run
     :param url: of the proxy
+    :param s3_acl: whether its S3 has ACLs of objects
     :param wanted: list of arguments for pytest
     :returns: dict of test to its outcome
     """
     conf, report = work / f'{name}.conf', work / f'{name}.xml'
-    configure(conf, url)
+    configure(conf, url, s3_acl)
     report.unlink(missing_ok=True)
     with open(work / f'{name}.log', 'wb') as log:
         subprocess.run(
@@ -155,7 +200,7 @@ def differences(stock, ours):
     """Tests that have another outcome.
 
     :param stock: dict of test to outcome
-    :param ours: the same with our filter
+    :param ours: the same with our filters
     :returns: dict of test to both outcomes
     """
     return {name: (stock.get(name, 'missing'), ours.get(name, 'missing'))

@@ -14,6 +14,10 @@
 from ai_factory_plugins.swift.cache import blocks
 
 HEADER = 'X-Block-Cache'
+# Bytes after which others have a turn. A client that takes them as fast as
+# they come would keep a process from all else, which is why proxy-server does
+# so as well (CooperativeIterator, after 320 KiB).
+TURN = 256 * 1024
 
 
 class Body:
@@ -23,9 +27,10 @@ class Body:
     :param found: dict of number of a block to its bytes
     :param block: size of a block
     :param closed: called once, with whether all bytes were taken
+    :param pause: lets others have a turn
     """
 
-    def __init__(self, extent, found, block, closed):
+    def __init__(self, extent, found, block, closed, pause):
         self._pieces = [
             (number, found[number]) for number in
             blocks.numbers(extent, block)]
@@ -33,6 +38,8 @@ class Body:
         self._extent = extent
         self._block = block
         self._closed = closed
+        self._pause = pause
+        self._given = 0
 
     def __iter__(self):
         return self
@@ -41,8 +48,13 @@ class Body:
         if not self._pieces:
             self.close()
             raise StopIteration
+        if self._given >= TURN:
+            self._given = 0
+            self._pause()
         number, data = self._pieces.pop()
-        return blocks.cut(number, data, self._extent, self._block)
+        piece = blocks.cut(number, data, self._extent, self._block)
+        self._given += len(piece)
+        return piece
 
     def close(self):
         closed, self._closed = self._closed, None
