@@ -121,6 +121,8 @@ class RemovalTest(base.TestCase):
         calls = host.calls()
         for i in (1, 2):
             self.assertIn(f'stop_process n-cpu-ai-factory-{i}\n', calls)
+            self.assertIn('systemctl reset-failed '
+                          f'devstack@n-cpu-ai-factory-{i}.service\n', calls)
         self.assertEqual(5, calls.count('flavor delete'))
         self.assertEqual([], list((host.root / 'flavors').iterdir()))
         units = {path.name for path in (host.root / 'systemd').iterdir()}
