@@ -30,7 +30,9 @@ def account(storage_url=None, token=None, auth_url=None, user=None, key=None,
 
     One of these is told:
 
-    * ``storage_url`` and ``token``, which are returned as they are;
+    * ``storage_url`` and ``token``, which are returned as they are; for
+      objects with a prefix, ``storage_url`` with the query of a temporary URL
+      needs no token;
     * ``auth_url``, ``user`` and ``key`` for the first version of Swift's
       authentication, as tempauth has it (``http://proxy:8080/auth/v1.0``);
     * ``auth_url`` and what :func:`keystone` takes.

@@ -114,7 +114,7 @@ class _Partial:
 class BatchReader:
     """Reads from one account.
 
-    :param url: URL of the account
+    :param url: URL of the account, see :class:`~connection.Connections`
     :param token: token, None, or a callable that returns one
     :param batch: how many items a request has at most
     :param attempts: how often a request without progress is sent
@@ -133,8 +133,10 @@ class BatchReader:
     def limits(self):
         """What the cluster says about batches.
 
-        :returns: dict; empty if it has none
+        :returns: dict; empty if it has none, or none for a temporary URL
         """
+        if self._connections.signature:
+            return {}
         if self._limits is None:
             found = self._connections.info(self._attempts).get(INFO, {})
             self._limits = found if (

@@ -22,6 +22,7 @@ import urllib.parse
 RETRIED = frozenset((408, 429, 498, 499, 500, 502, 503, 504, 507))
 #: What tells that a connection has failed, or an answer is not whole.
 FAILURES = (OSError, http.client.HTTPException)
+_SIGNATURE = 'temp_url_sig'
 _PAUSE = 0.2  # seconds before the second try, doubled for each other
 
 
@@ -39,7 +40,9 @@ class ServerError(Exception):
 class Connections:
     """Connections to the proxy of an account, one a thread.
 
-    :param url: URL of the account, as the identity service tells it
+    :param url: URL of the account, as the identity service tells it; with the
+        query of a temporary URL for objects with a prefix, GETs of objects
+        have that for a token
     :param token: what goes into X-Auth-Token, None for none, or a callable
         that returns it; it is called again when a token is not accepted
     :param timeout: seconds that the server may be silent
@@ -49,6 +52,10 @@ class Connections:
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ('http', 'https') or not parts.hostname:
             raise ValueError(f'not a URL of an account: {url!r}')
+        if parts.query and _SIGNATURE not in urllib.parse.parse_qs(
+                parts.query):
+            raise ValueError(f'not the query of a temporary URL: {url!r}')
+        self.signature = parts.query and f'?{parts.query}'
         self._parts = parts
         self.path = urllib.parse.unquote(parts.path).rstrip('/')
         self._token = token

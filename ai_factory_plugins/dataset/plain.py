@@ -10,7 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
-"""Ordinary ranged GETs, for clusters without batches."""
+"""Ordinary ranged GETs, for clusters and URLs without batches."""
 
 import concurrent.futures
 import re
@@ -86,7 +86,7 @@ class PlainReader:
             headers['If-Match'] = etag if etag == '*' else f'"{etag}"'
         response = self._connections.request(
             'GET', f'{self._connections.path}/{item.container}/{item.object}',
-            headers=headers)
+            headers=headers, query=self._connections.signature)
         body = response.read()
         found = (response.getheader('Etag') or '').strip('"') or None
         status, size = response.status, None

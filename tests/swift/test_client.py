@@ -12,9 +12,12 @@
 
 """The client of the package, on real servers and through bad networks."""
 
+import hashlib
+import hmac
 import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -235,3 +238,30 @@ def test_more_bytes_than_a_batch_has(tester, container):
     reader = client.BatchReader(tester.url, tester.token)
     results = reader.read([Item('large')] * 8, container)
     assert [result.data == [body] for result in results] == [True] * 8
+
+
+def test_temporary_urls(swift, tester, container, blobs):
+    """They read what is below their prefix, without a token."""
+    tester.put(f'/{container}/other', b'other')
+    response = tester.request(
+        'POST', X_Account_Meta_Temp_URL_Key='secret')
+    assert response.status == 204
+    expires = int(time.time()) + 600
+    signature = hmac.new(
+        b'secret', f'GET\n{expires}\nprefix:{tester.account}/{container}/o'
+        .encode(), hashlib.sha256).hexdigest()
+    query = (f'temp_url_sig={signature}&temp_url_expires={expires}'
+             '&temp_url_prefix=o')
+    reader = client.BatchReader(f'{tester.url}?{query}')
+    assert reader.limits() == {}
+    items = wanted(blobs, 20)
+    check(blobs, items, reader.read(items, container))
+    reader = client.BatchReader(f'{tester.url}?{query.replace("=o", "=x")}')
+    assert [result.status for result in reader.read(items[:2], container)
+            ] == [401, 401]
+
+
+def test_queries_that_are_none_of_a_temporary_url(swift, tester):
+    for query in ('format=json', 'temp_url_sig'):
+        with pytest.raises(ValueError, match='temporary URL'):
+            client.BatchReader(f'{tester.url}?{query}')
