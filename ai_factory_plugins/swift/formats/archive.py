@@ -13,8 +13,7 @@
 """TAR archives in POSIX pax form, with a member for each entry."""
 
 import json
-import re
-import struct
+import tarfile
 import time
 
 from ai_factory_plugins.dataset import ranges
@@ -25,12 +24,7 @@ REFUSAL = '__batch_read_error_{}__'
 END = '__batch_read_end__'
 
 _BLOCK = 512
-# name, mode, owner, group, size, mtime, checksum, type, and what is not used
-_USTAR = struct.Struct('100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12x')
-_NAME = 100           # bytes of a name
-_SIZE = 8 ** 11 - 1   # bytes of a member, without a pax record
 _MTIME = 8 ** 11 - 1
-_ASCII = re.compile(r'[\x21-\x7e]+\Z')
 _DOTS = {'.': '_', '..': '__'}
 
 
@@ -167,36 +161,11 @@ def _head(name, size, mtime, comment):
     :param name: text
     :param size: bytes of data
     :param mtime: seconds since 1970
-    :param comment: bytes, or None
+    :param comment: bytes of ASCII, or None
     """
-    mtime = min(max(int(mtime), 0), _MTIME)
-    raw, records = name.encode(), []
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mtime = min(max(int(mtime), 0), _MTIME)
     if comment is not None:
-        records.append(_record(b'comment', comment))
-    if len(raw) > _NAME or not _ASCII.match(name):
-        records.append(_record(b'path', raw))
-        raw = name.encode('ascii', 'replace')[:_NAME]
-    if size > _SIZE:
-        records.append(_record(b'size', b'%d' % size))
-    found = []
-    if records:
-        text = b''.join(records)
-        found = [_ustar(b'././@PaxHeader', len(text), mtime, b'x'), text,
-                 bytes(-len(text) % _BLOCK)]
-    return [*found, _ustar(raw, size if size <= _SIZE else 0, mtime, b'0')]
-
-
-def _record(keyword, value):
-    """A pax record, which begins with its own length."""
-    size = len(keyword) + len(value) + 3  # a space, an equals sign, a newline
-    length = size + len(str(size))
-    length = size + len(str(length))
-    return b'%d %s=%s\n' % (length, keyword, value)
-
-
-def _ustar(name, size, mtime, kind):
-    fields = [name, b'0000644', b'0000000', b'0000000', b'%011o' % size,
-              b'%011o' % mtime, b' ' * 8, kind, b'', b'ustar\x0000', b'', b'',
-              b'0000000', b'0000000', b'']
-    fields[6] = b'%06o\0 ' % sum(_USTAR.pack(*fields))
-    return _USTAR.pack(*fields)
+        member.pax_headers = {'comment': comment.decode('ascii')}
+    return [member.tobuf(tarfile.PAX_FORMAT)]
