@@ -27,9 +27,6 @@ import subprocess
 import sys
 import time
 
-import openstack
-from openstack import exceptions
-
 from ai_factory_plugins.baremetal import shape
 from ai_factory_plugins.testing import boards
 
@@ -237,6 +234,10 @@ def sysfs(directory, spec):
 
 
 def main(argv=None):
+    # Others use this module without a cloud.
+    import openstack
+    from openstack import exceptions
+
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--os-cloud', help='the cloud in clouds.yaml')
     parser.add_argument('--os-system-cloud',
