@@ -117,10 +117,12 @@ class Answer:
         elif self._spent:
             yield self._failed(entry, 413, 'the batch has too many bytes')
         else:
-            progress = self._sources[entry.index]
             while True:
+                progress = self._sources[entry.index]
                 try:
-                    if progress.stream is not None:
+                    if progress.segments:
+                        yield from self._from_segments(progress)
+                    elif progress.stream is not None:
                         yield from self._from_server(progress)
                     else:
                         yield from self._ordinary(progress)
@@ -162,9 +164,55 @@ class Answer:
 
     # From an object server
 
+    def _from_segments(self, progress):
+        """The answer to an entry, segment by segment."""
+        known = progress.object
+        if known.etag not in (None, known.manifest.etag):
+            raise _Detour  # An earlier entry has had another version.
+        while progress.segments:
+            segment = progress.segments[0]
+            try:
+                yield from self._segment(segment)
+            finally:
+                progress.sent += segment.sent
+            if progress.parts is None or segment.left():
+                # It was too much, or is damaged.
+                self._sources.leave(progress)
+                return
+            progress.segments.popleft()
+
+    def _segment(self, segment):
+        """What a segment has of an entry, from whichever server has it."""
+        while True:
+            if segment.stream is None:
+                raise _Detour
+            try:
+                yield from self._from_server(segment)
+                return
+            except streams.StreamFailed as exc:
+                self._sources.fail_over(segment.stream, exc)
+            except _Moved:
+                pass
+
+    def _begin_segmented(self, progress):
+        """What there is of an entry that is read by segments.
+
+        :returns: what is to be told, refusal; one of them is None
+        """
+        known, entry = progress.object, progress.entry
+        size, etag = known.manifest.size, known.manifest.etag
+        parts = ranges.resolve(entry.ranges, size)
+        refusal = self._admit(progress, etag, parts)
+        meta = {'etag': etag, 'size': size, 'parts': parts}
+        if self._writer.with_headers:
+            meta['headers'] = known.headers
+        if entry.id is not None:
+            meta['id'] = entry.id
+        return meta, refusal
+
     def _from_server(self, progress):
-        stream, index = progress.stream, progress.entry.index
-        frame = stream.frame_of(index)
+        stream = progress.stream
+        frame = stream.frame_of(progress.number)
         if frame.kind != frames.ENTRY:
             raise streams.StreamFailed('the answer is out of step')
         try:
@@ -193,6 +241,11 @@ class Answer:
             meta = text = None
         else:
             raise _Detour
+        if progress.whole is not None and progress.whole.parts is None:
+            meta, refusal = self._begin_segmented(progress.whole)
+            if refusal is not None:
+                yield refusal
+                return
         yield from self._relay(progress, frame, length, meta, text)
 
     def _relay(self, progress, frame, length, meta, text):
@@ -204,6 +257,7 @@ class Answer:
         :param text: its JSON text, if that is what has come
         """
         stream, entry = progress.stream, progress.entry
+        status = 206 if entry.ranges else 200
         while True:
             length -= len(frame.data)
             if length < 0:
@@ -211,15 +265,15 @@ class Answer:
             progress.sent += len(frame.data)
             self.counts['bytes'] += len(frame.data)
             if meta is None:
-                yield self._writer.more(entry, frame.status, frame.data)
+                yield self._writer.more(entry, status, frame.data)
             else:
                 yield self._writer.begun(
-                    entry, frame.status, meta, frame.data, text)
+                    entry, status, meta, frame.data, text)
                 meta = None
             if not length:
                 self._sources.done(progress)
                 return
-            frame = stream.frame_of(entry.index)
+            frame = stream.frame_of(progress.number)
             if frame.kind == frames.ABORT:
                 if frame.status != backend.VOID:
                     raise _Detour
@@ -241,6 +295,8 @@ class Answer:
                 **{name: meta[name] for name in ('etag', 'size')
                    if name in meta})
         if status == backend.UNSUITABLE:
+            if meta.get('manifest') and self._sources.is_segmented(progress):
+                raise _Moved
             self._sources.not_raw(progress)
         elif status == 507:
             server = progress.stream.server

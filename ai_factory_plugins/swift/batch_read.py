@@ -51,6 +51,9 @@ servers_at_once      32          object servers that are asked at once for one
                                  batch; twice as many for a moment
 ordinary_reads       4           objects of one batch that are read one by one
                                  at once
+known_segments       50000       segments of large objects of which a process
+                                 remembers where they are, about 0.4 KiB each;
+                                 0 has large objects read one by one
 recheck_servers      60          seconds after which an object server is asked
                                  again whether it has the filter
 max_get_ranges       50          ranges of a GET; more than Swift's 50 must not
@@ -82,10 +85,12 @@ from ai_factory_plugins.swift import answer
 from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift.formats import choice
 from ai_factory_plugins.swift import if_range
+from ai_factory_plugins.swift import manifests
 from ai_factory_plugins.swift import multi_range
 from ai_factory_plugins.swift import options
 from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import running
+from ai_factory_plugins.swift import segmented
 from ai_factory_plugins.swift import sources
 
 NAME = 'batch_read'
@@ -99,6 +104,7 @@ OPTIONS = {
     'entries_per_request': options.Number(64, 1, 1000000),
     'servers_at_once': options.Number(32, 1, 10000),
     'ordinary_reads': options.Number(4, 1, 64),
+    'known_segments': options.Number(50000, 0, 10000000),
     'recheck_servers': options.Number(60, 0, 86400),
     'max_get_ranges': options.Number(50, 0, entries.MAX_RANGES),
 }
@@ -121,6 +127,7 @@ class BatchRead:
         self._limits = entries.Limits(conf['max_entries'], conf['max_ranges'])
         self._without_filter = cluster.Memory(conf['recheck_servers'])
         self._unsuitable = cluster.Memory(300)
+        self._manifests = manifests.KnownManifests(conf['known_segments'])
         self._slots = running.Slots(conf['max_batches'])
         self._gets = multi_range.MultiRange(app, conf, self)
 
@@ -235,10 +242,19 @@ class BatchRead:
         others = reads(
             rights.env, self.app, rights, self.conf['ordinary_reads'])
         where = sources.Sources(
-            rights, nodes, others, self.conf, writer.with_headers)
+            rights, nodes, others, self.conf, writer.with_headers,
+            self._segmented(nodes, others, writer))
         return running.Counted(
             answer.Answer(found, denied, where, others, self.conf, writer),
             slot, functools.partial(self._done, name))
+
+    def _segmented(self, nodes, reads, writer):
+        """What reads large objects by their segments, or None."""
+        if (not self.conf['known_segments'] or not reads.takes_over
+                or not segmented.is_enabled(self.app)):
+            return None
+        return segmented.SegmentedObjects(
+            nodes, reads, self._manifests, self.conf, writer.with_headers)
 
     def _done(self, name, stream):
         """Count what an answer has done, when it is over."""

@@ -32,7 +32,9 @@ _PLAIN_SYSMETA = (
     'x-object-sysmeta-s3api-',
     'x-object-sysmeta-container-update-override-',
 )
-_NOT_PLAIN = frozenset(('x-static-large-object', 'x-object-manifest'))
+_SEGMENTED = 'x-static-large-object'
+_NOT_PLAIN = frozenset((_SEGMENTED, 'x-object-manifest'))
+_OF_MANIFEST = (_SEGMENTED, 'x-object-sysmeta-slo-')
 
 
 class Refused(Exception):
@@ -66,8 +68,22 @@ def is_plain(metadata):
     return True
 
 
+def is_manifest(metadata):
+    """Whether the bytes are the manifest of a static large object.
+
+    It is plain otherwise: neither encrypted nor a link.
+
+    :param metadata: dict of the object's metadata
+    """
+    return any(name.lower() == _SEGMENTED for name in metadata) and is_plain({
+        name: value for name, value in metadata.items()
+        if not name.lower().startswith(_OF_MANIFEST)})
+
+
 class OpenObject:
     """An object whose file is open: one version, whatever happens to it.
+
+    A manifest is opened as well, to tell its etag.
 
     :param controller: Swift's ObjectController
     :param target: a :class:`~ai_factory_plugins.swift.backend.Target`
@@ -84,7 +100,7 @@ class OpenObject:
         self._descriptor = None
         found = known.open(target)
         if found is not None:
-            self._descriptor, self.etag, self.size = found
+            self._descriptor, self.etag, self.size, self.manifest = found
             return
         try:
             self._open(known)
@@ -98,14 +114,16 @@ class OpenObject:
         metadata = _open(self._disk_file)
         self.size = int(metadata['Content-Length'])
         self.etag = metadata['ETag']
-        if not is_plain(metadata):
+        self.manifest = is_manifest(metadata)
+        if not (self.manifest or is_plain(metadata)):
             raise Refused(backend.UNSUITABLE, 'not plain')
         try:
             # DiskFile has no method for many ranges of one opened file.
             self._descriptor = self._disk_file._fp.fileno()
         except (AttributeError, OSError):
             raise Refused(backend.UNSUITABLE, 'not a file')
-        known.add(self._target, self._disk_file, metadata, begun)
+        known.add(self._target, self._disk_file, metadata, begun,
+                  self.manifest)
 
     def read(self, start, length):
         """Some bytes.
@@ -115,6 +133,8 @@ class OpenObject:
 
         :raises Refused: they cannot be read
         """
+        if self.manifest:
+            raise Refused(backend.UNSUITABLE, 'segmented')
         if self._descriptor is None:
             raise Refused(500, 'reading failed before')
         try:

@@ -17,8 +17,8 @@ metadata, and decides. The same files lead to the same decision, so it is kept
 with what tells that they are the same: device, inode and times of the
 directory and of the file. Whatever comes later, a newer file, a tombstone,
 new metadata, quarantine, a disk that is unmounted, changes one of them, and
-DiskFile is asked again. Only what may be read is remembered, refusals are
-not; and no file is held open.
+DiskFile is asked again. Only what may be read is remembered, and manifests of
+large objects, while refusals are not; and no file is held open.
 
 A time tells of a change only if the clock of the file system has moved since.
 So nothing is remembered that has changed within the last seconds before
@@ -33,7 +33,7 @@ SETTLED = 3  #: seconds; file systems have times of at most two
 
 
 class Known(typing.NamedTuple):
-    """An object that may be read as it is.
+    """An object that may be read as it is, or a manifest.
 
     :param path: of the file
     :param directory: signature of the directory
@@ -41,6 +41,7 @@ class Known(typing.NamedTuple):
     :param etag: without quotes
     :param size: in bytes
     :param delete_at: time from which on it has expired, or None
+    :param manifest: whether it is the manifest of a large object
     :param headers: those of a GET, or None if nobody has asked for them
     """
 
@@ -50,6 +51,7 @@ class Known(typing.NamedTuple):
     etag: str
     size: int
     delete_at: int | None
+    manifest: bool = False
     headers: dict | None = None
 
 
@@ -67,7 +69,8 @@ class KnownObjects:
         """Open an object, if it is as it was.
 
         :param target: a :class:`~ai_factory_plugins.swift.backend.Target`
-        :returns: (descriptor, etag, size), or None: ask DiskFile
+        :returns: (descriptor, etag, size, whether it is a manifest), or None:
+            ask DiskFile
         """
         known = self._found.pop(target, None)
         if known is None or (
@@ -89,7 +92,7 @@ class KnownObjects:
             os.close(descriptor)
             return None
         self._found[target] = known  # The last one is the latest used.
-        return descriptor, known.etag, known.size
+        return descriptor, known.etag, known.size, known.manifest
 
     def headers(self, target, descriptor):
         """The headers of an object that is open, if they were noted.
@@ -117,12 +120,13 @@ class KnownObjects:
             return known
         return None
 
-    def add(self, target, disk_file, metadata, begun):
+    def add(self, target, disk_file, metadata, begun, manifest=False):
         """Remember what DiskFile has found.
 
         :param disk_file: DiskFile, open
         :param metadata: of the object; that it may be read is certain
         :param begun: time before it was opened
+        :param manifest: whether it is the manifest of a large object
         """
         if not self._limit:
             return
@@ -143,7 +147,7 @@ class KnownObjects:
         self._found[target] = Known(
             path, _signature(of_directory), _signature(of_file),
             metadata['ETag'], int(metadata['Content-Length']),
-            None if delete_at is None else int(delete_at))
+            None if delete_at is None else int(delete_at), manifest)
         if len(self._found) > self._limit:
             del self._found[next(iter(self._found))]
 

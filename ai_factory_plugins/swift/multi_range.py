@@ -133,6 +133,8 @@ def container(env, app, rights, name):
 class OnlyTheRest(ordinary.OrdinaryReads):
     """Reads the ordinary way what has begun; all else is for Swift itself."""
 
+    takes_over = False
+
     def expect(self, entries):
         """Nothing is begun ahead."""
 

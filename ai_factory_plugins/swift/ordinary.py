@@ -121,11 +121,15 @@ class Answer:
 class OrdinaryReads:
     """Ordinary reads for one batch, some of them begun ahead.
 
+    Instances with ``takes_over`` read whatever is not to be had otherwise.
+
     :param env: the WSGI environment of the batch
     :param app: the application right of this middleware
     :param paths: an :class:`~ai_factory_plugins.swift.access.Access`
     :param concurrency: how many may be open at once
     """
+
+    takes_over = True
 
     def __init__(self, env, app, paths, concurrency):
         self._env = env
@@ -191,11 +195,13 @@ class OrdinaryReads:
             close_if_possible(response.app_iter)
             raise
 
-    def get(self, entry, wanted, etag):
+    def get(self, entry, wanted, etag, query=''):
         """One GET.
 
+        :param entry: what has the names of ``container`` and ``object``
         :param wanted: a range, or None for the whole object
         :param etag: what the object has to have, or None
+        :param query: of the URL
         :returns: a response with status 200 or 206
         :raises ReadFailed: any other status
         """
@@ -210,7 +216,7 @@ class OrdinaryReads:
             self._env, method='GET', headers=headers, agent='%(orig)s',
             # The question mark keeps the batch's own query out of it.
             path=wsgi_quote(
-                self._paths.path(entry.container, entry.object)) + '?',
+                self._paths.path(entry.container, entry.object)) + '?' + query,
             swift_source=access.SOURCE)
         response = req.get_response(self._app)
         if response.status_int in (200, 206):

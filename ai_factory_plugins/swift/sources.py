@@ -13,6 +13,7 @@
 """Where the entries of a batch are read: object servers, or GETs."""
 
 import collections
+import itertools
 
 import eventlet
 
@@ -23,7 +24,7 @@ from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import stream as streams
 
 _FAILURES = 6  # of streams, before an object is read the ordinary way
-_WAVE = 512    # entries that are asked for at once
+_WAVE = 512    # entries that are asked for at once, and segments of one
 # Bytes that may be here before it is their turn, in all streams of a batch,
 # and how many a stream gets at least.
 _AHEAD, _LEAST = 1024 * 1024, 16 * 1024
@@ -42,19 +43,36 @@ class Object:
         self.failures = 0
         self.etag = None      # of the one version that is read
         self.missing = False  # Swift has said so
+        self.looked = False   # whether it is segmented has been asked
+        self.manifest = None  # if it is, see :mod:`manifests`
+        self.headers = {}     # of a segmented object, if they are wanted
+
+    def on(self, server):
+        """(The target there, the device in the ring)"""
+        node = self.nodes[server]
+        return (node['device'], *self.target[1:]), node
 
 
 class Progress:
-    """How far an entry has come."""
+    """How far an entry has come, or what a segment has of it.
 
-    __slots__ = ('entry', 'object', 'stream', 'parts', 'sent')
+    :param entry: the entry
+    :param known: :class:`Object`
+    :param whole: of a segment, the progress of the entry
+    """
 
-    def __init__(self, entry, known):
+    __slots__ = ('entry', 'object', 'whole', 'stream', 'number', 'parts',
+                 'sent', 'segments')
+
+    def __init__(self, entry, known, whole=None):
         self.entry = entry
         self.object = known
+        self.whole = whole
         self.stream = None
-        self.parts = None  # once they have been announced
+        self.number = None  # of its frames in the stream
+        self.parts = None   # once they have been announced
         self.sent = 0
+        self.segments = ()  # progress of those that have not been read
 
     def left(self):
         """The ranges that have not been sent, or None for all."""
@@ -72,9 +90,13 @@ class Sources:
         which is told what it will have to read
     :param conf: dict of the middleware's options
     :param with_headers: whether object servers are to tell objects' headers
+    :param segmented: a
+        :class:`~ai_factory_plugins.swift.segmented.SegmentedObjects`, or None
+        where large objects are to be read the ordinary way
     """
 
-    def __init__(self, access, nodes, reads, conf, with_headers=False):
+    def __init__(self, access, nodes, reads, conf, with_headers=False,
+                 segmented=None):
         self.cluster = nodes
         self.requests = 0
         self.failovers = 0
@@ -82,6 +104,7 @@ class Sources:
         self._reads = reads
         self._conf = conf
         self._with_headers = with_headers
+        self._segmented = segmented
         self._waiting = collections.deque()
         self._next = 0
         self._objects = {}
@@ -122,31 +145,108 @@ class Sources:
 
     def _ask_more(self):
         """Ask for as many entries as is good to ask for at once."""
-        wave = plan.Wave(self._conf['servers_at_once'], _WAVE)
-        found = []
+        self._look_ahead()
+        wave = self._wave()
+        found, asked = [], []
         while self._waiting:
             entry = self._waiting[0]
-            key = (entry.container, entry.object)
-            if key not in self._objects:
-                self._objects[key] = self._find(entry)
-            if not wave.admits(self._objects[key].nodes):
+            progress = Progress(entry, self._object(entry))
+            progress.segments = self._segments(progress)
+            reads = progress.segments or [progress]
+            if not _fit(wave, reads) and found:
                 break
-            progress = Progress(entry, self._objects[key])
             self._progress[entry.index] = progress
             found.append(progress)
+            asked += reads
             self._waiting.popleft()
         # The next are asked when half of these are done.
         self._next = found[len(found) // 2].entry.index + 1
-        self._ask(found)
+        self._ask(asked)
         eventlet.sleep()  # Others have waited.
+
+    def _wave(self):
+        return plan.Wave(self._conf['servers_at_once'], _WAVE)
+
+    def _object(self, entry, etag=None):
+        """The :class:`Object` of an entry, or of a segment."""
+        key = (entry.container, entry.object, etag)
+        if key not in self._objects:
+            self._objects[key] = self._find(entry)
+            self._objects[key].etag = etag
+        return self._objects[key]
 
     def _find(self, entry):
         container = self._access.container(entry.container)
-        if not container.is_raw:
+        if container.status is not None or not container.is_raw:
             return Object()
         target, nodes = self.cluster.find(
             container.policy, entry.container, entry.object)
         return Object(target, nodes)
+
+    # Segmented objects
+
+    def _look_ahead(self):
+        """See which objects of the next wave are segmented."""
+        if self._segmented is not None:
+            likely = {
+                known for known in map(self._object, itertools.islice(
+                    self._waiting, _WAVE)) if self._segmented.expects(known)}
+            if likely:
+                self._segmented.look(likely)
+
+    def _segments(self, progress):
+        """The progress of each segment that an entry needs.
+
+        :returns: deque, or () if it is not read by segments: Swift would
+            refuse it, or too much would have to be asked for at once
+        """
+        found, entry = [], progress.entry
+        manifest = progress.object.manifest
+        parts = manifest and ranges.resolve(entry.ranges, manifest.size)
+        if not parts or entry.etag not in (None, '*', manifest.etag):
+            return ()
+        for segment, places in manifest.find(parts):
+            known = self._object(segment, segment.etag)
+            if (not known.nodes or len(found) == _WAVE
+                    or self._access.denial(
+                        segment.container, segment.object) is not None):
+                return ()
+            found.append(Progress(entry, known, progress))
+            found[-1].parts = places
+        return collections.deque(found) if _fit(self._wave(), found) else ()
+
+    def is_segmented(self, progress):
+        """Note that a server has said that an object is segmented.
+
+        What is likely to be so as well is looked at, and all of it is asked
+        for anew.
+
+        :returns: whether the entry is to be begun again
+        """
+        if (self._segmented is None or progress.whole is not None
+                or progress.parts is not None):
+            return False
+        first = progress.entry
+        later = [other for other in self._progress.values()
+                 if other.entry.index >= first.index]
+        self._segmented.look({progress.object} | {
+            other.object for other in later
+            if other.entry.container == first.container
+            and other.object.nodes and not other.object.looked})
+        if progress.object.manifest is None:
+            return False
+        again = sorted(
+            (other for other in later
+             if other.object.manifest and not other.segments),
+            key=lambda other: other.entry.index)
+        for other in again:
+            self.leave(other)
+            self.forget(other.entry.index)
+        self._waiting.extendleft(other.entry for other in reversed(again))
+        self._next = first.index
+        return True
+
+    # Requests
 
     def _ask(self, found):
         """Ask object servers for entries, or have them read otherwise.
@@ -164,7 +264,8 @@ class Sources:
             server = servers.get(progress.object)
             if server is None:
                 progress.stream = None
-                others.append(progress.entry)
+                if progress.whole is None:
+                    others.append(progress.entry)
                 continue
             if server not in made or made[server].is_full:
                 made[server] = streams.BackendStream(
@@ -180,11 +281,11 @@ class Sources:
     def _add(stream, progress):
         known, entry = progress.object, progress.entry
         left = progress.left()
-        node = known.nodes[stream.server]
-        stream.add(
-            entry.index, (node['device'], *known.target[1:]),
-            entry.ranges if left is None else left,
-            entry.etag or known.etag, node)
+        etag = None if progress.whole else entry.etag
+        target, node = known.on(stream.server)
+        progress.number = stream.add(
+            progress, target, entry.ranges if left is None else left,
+            etag or known.etag, node)
 
     def _send(self, made):
         self._streams += made
@@ -200,9 +301,9 @@ class Sources:
             pool.waitall()
 
     def done(self, progress):
-        """Note that an entry needs nothing more of its stream."""
+        """Note that nothing more of its stream is needed."""
         stream, progress.stream = progress.stream, None
-        stream.pending.remove(progress.entry.index)
+        stream.pending.remove(progress)
         if not stream.pending:
             stream.finish()
             self._streams.remove(stream)
@@ -210,14 +311,13 @@ class Sources:
     def move_from(self, stream, node):
         """Have all that is on a device read from others."""
         moved = []
-        for index in list(stream.pending):
-            progress = self._progress[index]
+        for progress in stream.pending:
             known = progress.object.nodes.get(stream.server)
             if known is not None and (
                     cluster.device(known) == cluster.device(node)):
                 moved.append(progress)
         for progress in moved:
-            stream.pending.remove(progress.entry.index)
+            stream.pending.remove(progress)
             progress.stream = None
         for known in {progress.object for progress in moved}:
             known.nodes.pop(stream.server, None)
@@ -234,15 +334,17 @@ class Sources:
             and other.entry.index >= progress.entry.index])
 
     def leave(self, progress):
-        """Read an entry the ordinary way from here on."""
-        if progress.stream is not None:
-            self.done(progress)
+        """Read nothing more of an entry from object servers."""
+        for one in (progress, *progress.segments):
+            if one.stream is not None:
+                self.done(one)
+        progress.segments = ()
 
     def fail_over(self, stream, exc):
         """Have what a stream has not sent read from other servers."""
         if stream is None or not stream.pending:
             return
-        moved = [self._progress[index] for index in stream.pending]
+        moved = list(stream.pending)
         stream.pending.clear()
         stream.close()
         self.failovers += 1
@@ -254,3 +356,8 @@ class Sources:
             if known.failures > _FAILURES:
                 known.nodes = {}
         self._ask(moved)
+
+
+def _fit(wave, reads):
+    """Whether all of these may be asked for in a wave."""
+    return all([wave.admits(one.object.nodes) for one in reads])

@@ -70,22 +70,24 @@ class BackendStream:
         self._size = 0
         self.nodes = {}  # by name of the device
         self.reads = []
-        #: numbers of the entries that have not been finished, in order
+        #: what has been asked for and is not finished, in order
         self.pending = collections.deque()
         self._wire = None
         self._begun = False
         self._failure = None
         self._read_at = time.monotonic()
 
-    def add(self, entry, target, ranges, etag, node):
-        """Ask for an entry; only before :meth:`send`.
+    def add(self, item, target, ranges, etag, node):
+        """Ask for ranges of an object; only before :meth:`send`.
 
-        :param entry: its number; to be added in ascending order
+        :param item: what stands for them in :attr:`pending`; items are added
+            in the order in which they will be read
         :param target: fields of a
             :class:`~ai_factory_plugins.swift.backend.Target`
         :param ranges: ranges to read
         :param etag: what the object has to have, or None
         :param node: the device in the ring
+        :returns: the number of the frames that answer it
         """
         number = self._numbers.get(target)
         if number is None:
@@ -93,9 +95,10 @@ class BackendStream:
             self.targets.append(target)
             self._size += _ESCAPED * sum(map(len, target[3:]))
         self.nodes[target[0]] = node
-        self.reads.append((entry, number, ranges, etag))
-        self.pending.append(entry)
+        self.reads.append((len(self.reads), number, ranges, etag))
+        self.pending.append(item)
         self._size += _READ + _RANGE * len(ranges)
+        return len(self.reads) - 1
 
     @property
     def is_full(self):
@@ -162,18 +165,18 @@ class BackendStream:
         if status != 200 or kind != frames.CONTENT_TYPE:
             raise StreamFailed(f'status {status}')
 
-    def frame_of(self, entry):
-        """The next frame of an entry; what is left of earlier ones is dropped.
+    def frame_of(self, number):
+        """The next frame with a number; what is left of others is dropped.
 
-        :param entry: its number
+        :param number: as :meth:`add` has returned it
         :raises StreamFailed: there is none
         """
         while True:
             found = self.frame()
             if found.kind != frames.END:
-                if found.entry == entry:
+                if found.entry == number:
                     return found
-                if found.entry < entry:
+                if found.entry < number:
                     continue
             self._failure = StreamFailed('the answer is out of step')
             raise self._failure
@@ -186,7 +189,8 @@ class BackendStream:
         if self._failure is None:
             try:
                 with Timeout(_FAREWELL):
-                    self.frame()
+                    while self.frame().kind != frames.END:
+                        pass
             except (StreamFailed, Timeout):
                 pass
         self.close()

@@ -14,6 +14,7 @@
 
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.dataset import ranges
+from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import disk
 from ai_factory_plugins.swift import headers
 
@@ -107,6 +108,9 @@ class Reader:
         except Exception as exc:
             self._failed('an object could not be opened')
             return _Pending(read, refusal=disk.Refused(500, str(exc)))
+        if opened.manifest:
+            return _Pending(read, opened, headers=found, refusal=disk.Refused(
+                backend.UNSUITABLE, 'segmented'))
         if read.etag not in (None, '*', opened.etag):
             return _Pending(read, opened, refusal=disk.Refused(
                 412, 'another etag'))
@@ -210,6 +214,9 @@ def _refusal(pending):
     meta = {'reason': str(pending.refusal)}
     if pending.opened is not None:
         meta.update(etag=pending.opened.etag, size=pending.opened.size)
+        if pending.opened.manifest:
+            meta['manifest'] = True
+            meta['headers'] = pending.headers or {}
     return frames.encode(
         frames.ENTRY, pending.refusal.status, pending.read.entry, meta)
 

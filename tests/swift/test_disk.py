@@ -77,10 +77,29 @@ def test_refusals(controller):
         controller, TARGET._replace(policy=1)) == backend.UNSUITABLE
     helpers.put(controller, BODY, 1, X_Delete_At=str(int(time.time()) - 5))
     assert refused(controller) == 404
-    helpers.put(controller, BODY, 2, X_Static_Large_Object='True')
+    helpers.put(controller, BODY, 2, X_Object_Manifest='c/segments')
     assert refused(controller) == backend.UNSUITABLE
     helpers.put(controller, BODY, 3, X_Delete_At=str(int(time.time()) + 500))
     disk.OpenObject(controller, TARGET, True, NONE).close()
+
+
+def test_a_manifest(controller):
+    """It tells its etag, and gives nothing of what is in it."""
+    helpers.put(controller, BODY, 1, X_Static_Large_Object='True',
+                X_Object_Sysmeta_Slo_Etag='of all', X_Object_Meta_Color='red')
+    opened = disk.OpenObject(controller, TARGET, True, NONE)
+    assert opened.manifest
+    assert opened.etag == hashlib.md5(BODY).hexdigest()
+    with pytest.raises(disk.Refused) as caught:
+        opened.read(0, 10)
+    assert caught.value.status == backend.UNSUITABLE
+    opened.close()
+
+
+def test_a_manifest_that_is_encrypted(controller):
+    helpers.put(controller, BODY, 1, X_Static_Large_Object='True',
+                X_Object_Sysmeta_Crypto_Body_Meta='{}')
+    assert refused(controller) == backend.UNSUITABLE
 
 
 def test_a_disk_that_fails(controller, monkeypatch):

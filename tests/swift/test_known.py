@@ -58,6 +58,8 @@ def read(controller, memory, target=TARGET):
         return exc.status
     try:
         return found.read(0, found.size)
+    except disk.Refused as exc:
+        return exc.status
     finally:
         found.close()
 
@@ -199,9 +201,20 @@ def test_metadata_of_its_own_file(controller, opened):
 
 def test_what_is_not_plain(controller):
     memory = known.KnownObjects(5)
+    helpers.put(controller, BODY, 1, X_Object_Manifest='c/segments')
+    for _ in range(3):
+        assert read(controller, memory) == backend.UNSUITABLE
+
+
+def test_a_manifest(controller, opened):
+    """That an object is one is remembered, and not what is in it."""
+    memory = known.KnownObjects(5)
     helpers.put(controller, BODY, 1, X_Static_Large_Object='True')
     for _ in range(3):
         assert read(controller, memory) == backend.UNSUITABLE
+    assert len(opened) == 1
+    helpers.put(controller, BODY, 2)
+    assert read(controller, memory) == BODY
 
 
 def test_a_known_object_that_is_damaged(controller, tmp_path):

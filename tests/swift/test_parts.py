@@ -130,6 +130,8 @@ def objects(monkeypatch, tmp_path):
     state = types.SimpleNamespace(blobs={}, opened=0, reads=0, open=0)
 
     class Opened:
+        manifest = False
+
         def __init__(self, controller, target, keep_cache, known):
             if target.object not in state.blobs:
                 raise disk.Refused(404, 'not here')

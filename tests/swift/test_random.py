@@ -149,8 +149,28 @@ class Chaos:
 
     def write(self, name, rng):
         body = rng.randbytes(rng.choice([1000, 70000, 400000]))
+        if rng.random() < 0.4:
+            self.write_large(name, body, rng)
+            return
         self.versions[name][hashlib.md5(body).hexdigest()] = body
         self.owner.request('PUT', f'/{self.container}/{name}', body)
+
+    def write_large(self, name, body, rng):
+        """Write a static large object, whose segments will change."""
+        cut = rng.randrange(1, len(body))
+        etags, manifest = [], []
+        for number, data in enumerate((body[:cut], body[cut:])):
+            path = f'/{self.container}/{name}-segment-{number}'
+            self.owner.request('PUT', path, data)
+            etags.append(hashlib.md5(data).hexdigest())
+            # Swift refuses it if it finds another version, on a server that
+            # was away when this one was written.
+            manifest.append({'path': path, 'etag': etags[-1]})
+        etag = hashlib.md5(''.join(etags).encode()).hexdigest()
+        self.versions[name][etag] = body
+        self.owner.request(
+            'PUT', f'/{self.container}/{name}',
+            api.json.dumps(manifest).encode(), '?multipart-manifest=put')
 
     def writing(self, seed):
         rng = random.Random(seed)
@@ -231,7 +251,7 @@ class Chaos:
         self.over.set()
         for thread in threads:
             thread.join()
-        assert not self.failures
+        assert not self.failures, repr(self.failures)[:2000]
 
     def _guard(self, work, seed):
         try:

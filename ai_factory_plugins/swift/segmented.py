@@ -1,0 +1,192 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+
+"""Static large objects in a batch, read by their segments.
+
+Object servers are asked whether an object is segmented, and tell the etag of
+its manifest. The manifest comes through the pipeline once, and is remembered
+with that etag. The segments are then read as any object is, each with the etag
+that the manifest says, so that no other bytes than those that Swift would give
+can come.
+
+What Swift would refuse, or do in another way, is left to it: a segment that is
+not there, has changed or may not be read, manifests in manifests, data within
+the manifest.
+"""
+
+import eventlet
+from swift.common.swob import normalize_etag
+from swift.common.utils import close_if_possible
+from swift.common.utils import config_true_value
+
+from ai_factory_plugins.dataset import frames
+from ai_factory_plugins.dataset import plan
+from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import manifests
+from ai_factory_plugins.swift import ordinary
+from ai_factory_plugins.swift import stream as streams
+
+_FILTER = 'swift.common.middleware.slo'
+_QUERY = 'multipart-manifest=get'
+_SYSMETA = 'x-object-sysmeta-slo-'
+_LARGE = 8 * 1024 * 1024  # bytes of a manifest
+_FIRST_BYTE = ((0, 0),)
+_AT_ONCE = 4              # manifests that are fetched at once
+
+
+def is_enabled(app):
+    """Whether Swift serves large objects.
+
+    :param app: what stands right of the filter
+    """
+    while app is not None:
+        if type(app).__module__ == _FILTER:
+            return True
+        app = getattr(app, 'app', None)
+    return False
+
+
+class SegmentedObjects:
+    """The large objects of one batch.
+
+    :param nodes: a :class:`~ai_factory_plugins.swift.cluster.Cluster`
+    :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`
+    :param known: :class:`~ai_factory_plugins.swift.manifests.KnownManifests`
+    :param conf: dict of the middleware's options
+    :param with_headers: whether the objects' headers are wanted
+    """
+
+    def __init__(self, nodes, reads, known, conf, with_headers):
+        self._cluster = nodes
+        self._reads = reads
+        self._known = known
+        self._conf = conf
+        self._with_headers = with_headers
+        self._containers = set()
+        self.requests = 0
+
+    def expects(self, known):
+        """Whether an object is likely to be segmented.
+
+        :param known: an :class:`~ai_factory_plugins.swift.sources.Object`
+        """
+        return not known.looked and bool(known.nodes) and (
+            known.target in self._known
+            or known.target.container in self._containers)
+
+    def look(self, objects):
+        """Find out which objects are segmented, and read their manifests.
+
+        Those that are have a ``manifest`` then, and no ``nodes``.
+
+        :param objects: set of
+            :class:`~ai_factory_plugins.swift.sources.Object`
+        """
+        for known in objects:
+            known.looked = True
+        etags = {}
+        for stream, asked in self._ask(objects):
+            try:
+                for known, number in asked:
+                    found = self._etag(known, stream.frame_of(number))
+                    if found is not None:
+                        etags[known] = found
+                stream.finish()
+            except streams.StreamFailed as exc:
+                # Its objects are asked for elsewhere, as all others.
+                self._cluster.failed(stream, exc)
+            finally:
+                stream.close()
+        pool = eventlet.GreenPool(_AT_ONCE)
+        for known, etag in etags.items():
+            self._containers.add(known.target.container)
+            known.manifest = self._known.get(known.target, etag)
+            if known.manifest is None:
+                pool.spawn_n(self._fetch, known, etag)
+        pool.waitall()
+        for known in etags:
+            known.nodes = {}
+
+    def _ask(self, objects):
+        """Ask servers for the first byte of each object.
+
+        :returns: list of (stream, list of (object, number of its frames))
+        """
+        servers = plan.assign(
+            {known: (1, known.nodes) for known in objects},
+            self._conf['entries_per_request'])
+        asked = {}
+        for known, server in servers.items():
+            asked.setdefault(server, []).append(known)
+        found, pool = [], eventlet.GreenPool(self._conf['servers_at_once'])
+        for server, members in asked.items():
+            stream = streams.BackendStream(
+                self._cluster.app, server, self._cluster.trans_id,
+                self._with_headers)
+            numbers = []
+            for known in members:
+                target, node = known.on(server)
+                numbers.append(
+                    stream.add(known, target, _FIRST_BYTE, None, node))
+            found.append((stream, list(zip(members, numbers))))
+            pool.spawn_n(stream.send, frames.BLOCK)
+        self.requests += len(found)
+        pool.waitall()
+        return found
+
+    @staticmethod
+    def _etag(known, frame):
+        """Etag of an object's manifest, or None if it has none."""
+        if frame.status != backend.UNSUITABLE:
+            return None
+        try:
+            meta = frame.meta
+        except frames.FrameError as exc:
+            raise streams.StreamFailed(f'malformed: {exc!r}')
+        if not meta.get('manifest'):
+            return None
+        known.headers = meta.get('headers', {})
+        return meta.get('etag')
+
+    def _fetch(self, known, etag):
+        """Read a manifest through the pipeline."""
+        target = known.target
+        try:
+            response = self._reads.get(target, None, etag, _QUERY)
+        except ordinary.ReadFailed:
+            return
+        try:
+            found = self._parse(response, etag)
+        except (manifests.ManifestError, eventlet.Timeout, Exception) as exc:
+            self._cluster.logger.debug(
+                '/%s/%s/%s is not read by its segments: %s', *target[3:], exc)
+            self._cluster.remember(target)
+        else:
+            known.manifest = found
+            self._known.add(target, etag, found)
+        finally:
+            close_if_possible(response.app_iter)
+
+    @staticmethod
+    def _parse(response, etag):
+        headers = response.headers
+        if not (config_true_value(headers.get('x-static-large-object'))
+                and normalize_etag(headers.get('etag')) == etag):
+            raise manifests.ManifestError('another object by now')
+        if not 0 < (response.content_length or 0) <= _LARGE:
+            raise manifests.ManifestError('too large')
+        try:
+            etag = headers[_SYSMETA + 'etag']
+            size = int(headers[_SYSMETA + 'size'])
+        except (KeyError, ValueError):
+            raise manifests.ManifestError('written by an old Swift')
+        return manifests.parse(response.body, etag, size)
