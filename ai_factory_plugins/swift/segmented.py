@@ -72,7 +72,6 @@ class SegmentedObjects:
         self._conf = conf
         self._with_headers = with_headers
         self._containers = set()
-        self.requests = 0
 
     def expects(self, known):
         """Whether an object is likely to be segmented.
@@ -90,11 +89,12 @@ class SegmentedObjects:
 
         :param objects: set of
             :class:`~ai_factory_plugins.swift.sources.Object`
+        :returns: how many requests object servers have had
         """
         for known in objects:
             known.looked = True
-        etags = {}
-        for stream, asked in self._ask(objects):
+        etags, made = {}, self._ask(objects)
+        for stream, asked in made:
             try:
                 for known, number in asked:
                     found = self._etag(known, stream.frame_of(number))
@@ -115,6 +115,7 @@ class SegmentedObjects:
         pool.waitall()
         for known in etags:
             known.nodes = {}
+        return len(made)
 
     def _ask(self, objects):
         """Ask servers for the first byte of each object.
@@ -139,7 +140,6 @@ class SegmentedObjects:
                     stream.add(known, target, _FIRST_BYTE, None, node))
             found.append((stream, list(zip(members, numbers))))
             pool.spawn_n(stream.send, frames.BLOCK)
-        self.requests += len(found)
         pool.waitall()
         return found
 

@@ -192,7 +192,7 @@ class Sources:
                 known for known in map(self._object, itertools.islice(
                     self._waiting, _WAVE)) if self._segmented.expects(known)}
             if likely:
-                self._segmented.look(likely)
+                self.requests += self._segmented.look(likely)
 
     def _segments(self, progress):
         """The progress of each segment that an entry needs.
@@ -229,7 +229,7 @@ class Sources:
         first = progress.entry
         later = [other for other in self._progress.values()
                  if other.entry.index >= first.index]
-        self._segmented.look({progress.object} | {
+        self.requests += self._segmented.look({progress.object} | {
             other.object for other in later
             if other.entry.container == first.container
             and other.object.nodes and not other.object.looked})
