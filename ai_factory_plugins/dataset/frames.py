@@ -33,6 +33,7 @@ KINDS = frozenset((ENTRY, DATA, ABORT, END))
 
 MAX_META = 128 * 1024   #: bytes of JSON in a frame
 MAX_DATA = 1024 * 1024  #: bytes of data in a frame
+PIECE = 256 * 1024      #: bytes of data in those that are sent here
 BLOCK = 256 * 1024      #: bytes that are received at once
 
 _dump = json.JSONEncoder(separators=(',', ':')).encode
@@ -100,9 +101,9 @@ def pieces(kind, status, entry, meta, data):
     :returns: iterator of lists of what is to be sent
     """
     view = memoryview(data)
-    yield encode(kind, status, entry, meta, view[:MAX_DATA])
-    for start in range(MAX_DATA, len(view), MAX_DATA):
-        yield encode(DATA, status, entry, None, view[start:start + MAX_DATA])
+    yield encode(kind, status, entry, meta, view[:PIECE])
+    for start in range(PIECE, len(view), PIECE):
+        yield encode(DATA, status, entry, None, view[start:start + PIECE])
 
 
 class Pieces:

@@ -12,6 +12,8 @@
 
 """The answer to a batch: streams of object servers, put into order."""
 
+import time
+
 from swift.common.exceptions import ChunkWriteTimeout
 from swift.common.utils import CooperativeIterator
 from swift.common.utils import WatchdogTimeout
@@ -24,6 +26,7 @@ from ai_factory_plugins.swift import ordinary
 from ai_factory_plugins.swift import stream as streams
 
 _SEND = 256 * 1024  # bytes that are sent at once
+_DELAY = 1          # seconds after which fewer are sent
 
 
 class _Detour(Exception):
@@ -32,6 +35,13 @@ class _Detour(Exception):
 
 class _Moved(Exception):
     """The entry is now asked of another server."""
+
+
+def _take(held):
+    """All bytes, of which nothing is held any more."""
+    data = b''.join(held)
+    held.clear()
+    return data
 
 
 class Answer:
@@ -90,14 +100,15 @@ class Answer:
         self._denied.update(self._sources.start([
             entry for entry in self._entries
             if entry.error is None and entry.index not in self._denied]))
-        held, size = [], 0
+        held, size, sent_at = [], 0, time.monotonic()
         for entry in self._entries:
             for pieces in self._entry(entry):
                 held += pieces
                 size += sum(map(len, pieces))
-                if size >= _SEND:
-                    yield b''.join(held)
-                    held, size = [], 0
+                if size >= _SEND or time.monotonic() - sent_at > _DELAY:
+                    size = 0
+                    yield _take(held)
+                    sent_at = time.monotonic()
             self._sources.forget(entry.index)
             self.counts['entries'] += 1
         held += self._writer.ended(len(self._entries), self.counts['bytes'])
@@ -205,7 +216,7 @@ class Answer:
         refusal = self._admit(progress, etag, parts)
         meta = {'etag': etag, 'size': size, 'parts': parts}
         if self._writer.with_headers:
-            meta['headers'] = known.headers
+            meta['headers'] = known.headers or {}
         if entry.id is not None:
             meta['id'] = entry.id
         return meta, refusal

@@ -37,6 +37,9 @@ class Object:
     :param nodes: dict of server to device of the ring
     """
 
+    __slots__ = ('target', 'nodes', 'failures', 'etag', 'missing', 'looked',
+                 'manifest', 'headers')
+
     def __init__(self, target=None, nodes=None):
         self.target = target
         self.nodes = nodes or {}
@@ -45,7 +48,7 @@ class Object:
         self.missing = False  # Swift has said so
         self.looked = False   # whether it is segmented has been asked
         self.manifest = None  # if it is, see :mod:`manifests`
-        self.headers = {}     # of a segmented object, if they are wanted
+        self.headers = None   # of a segmented object, if they are wanted
 
     def on(self, server):
         """(The target there, the device in the ring)"""

@@ -177,9 +177,9 @@ class Reader:
         kind, meta = frames.ENTRY, _meta(pending)
         try:
             for start, length in pending.parts:
-                for at in range(start, start + length, frames.MAX_DATA):
+                for at in range(start, start + length, frames.PIECE):
                     data = opened.read(
-                        at, min(frames.MAX_DATA, start + length - at))
+                        at, min(frames.PIECE, start + length - at))
                     if checksum is not None:
                         checksum.update(data)
                         if at + len(data) == opened.size:

@@ -322,6 +322,24 @@ def test_overwritten_in_mid_stream(swift, tester, container):
             assert (got.aborted or got.status) in (409, 412)
 
 
+def test_clients_get_what_there_is(tester, container):
+    """They do not wait for what takes long."""
+    tester.put(f'/{container}/o', b'here')
+    wanted = [{'object': 'o'}, *({'object': f'n{n}'} for n in range(400))]
+    connection = tester.connect()
+    connection.request(
+        'POST', f'{tester.account}/{container}?batch-read=1',
+        api.lines(wanted), {'X-Auth-Token': tester.token})
+    response = connection.getresponse()
+    first = response.read1()
+    rest = response.read()
+    connection.close()
+    assert b'here' in first
+    assert rest
+    found = api.decode(first + rest, len(wanted))
+    assert [got.status for got in found] == [200] + [404] * 400
+
+
 def test_clients_that_go_away(swift, tester, container, many):
     wanted = large_batch(many)
     files = {name: len(os.listdir(f'/proc/{swift.pid(name)}/fd'))
