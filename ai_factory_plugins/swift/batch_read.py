@@ -128,6 +128,7 @@ class BatchRead:
         self._without_filter = cluster.Memory(conf['recheck_servers'])
         self._unsuitable = cluster.Memory(300)
         self._manifests = manifests.KnownManifests(conf['known_segments'])
+        self._shares = manifests.Shares()
         self._slots = running.Slots(conf['max_batches'])
         self._gets = multi_range.MultiRange(app, conf, self)
 
@@ -254,7 +255,8 @@ class BatchRead:
                 or not segmented.is_enabled(self.app)):
             return None
         return segmented.SegmentedObjects(
-            nodes, reads, self._manifests, self.conf, writer.with_headers)
+            nodes, reads, self._manifests, self._shares, self.conf,
+            writer.with_headers)
 
     def _done(self, name, stream):
         """Count what an answer has done, when it is over."""

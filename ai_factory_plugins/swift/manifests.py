@@ -24,6 +24,7 @@ import re
 import typing
 
 _RANGE = re.compile(r'(\d+)-(\d+)\Z', re.ASCII)
+_LAST = 256  # objects of a container, from which on older ones count less
 
 
 class ManifestError(ValueError):
@@ -177,3 +178,28 @@ class KnownManifests:
         found = self._found.pop(target, None)
         if found is not None:
             self._segments -= len(found[1].segments)
+
+
+class Shares:
+    """How many of the objects of a container are segmented, by the last ones.
+
+    :param limit: how many containers are remembered
+    """
+
+    def __init__(self, limit=1000):
+        self._limit = limit
+        self._counts = {}
+
+    def get(self, container):
+        """The share, from 0 to 1; None if nothing is known."""
+        segmented, count = self._counts.get(container, (0, 0))
+        return segmented / count if count else None
+
+    def note(self, container, is_segmented):
+        """Note what an object of a container is."""
+        segmented, count = self._counts.pop(container, (0, 0))
+        if count >= _LAST:
+            segmented, count = segmented / 2, count / 2
+        self._counts[container] = segmented + is_segmented, count + 1
+        if len(self._counts) > self._limit:
+            del self._counts[next(iter(self._counts))]

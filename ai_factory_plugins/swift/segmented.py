@@ -41,6 +41,9 @@ _SYSMETA = 'x-object-sysmeta-slo-'
 _LARGE = 8 * 1024 * 1024  # bytes of a manifest
 _FIRST_BYTE = ((0, 0),)
 _AT_ONCE = 4              # manifests that are fetched at once
+# The share of segmented objects in a container from which on it is worth to
+# look at all before they are read.
+_COMMON = 0.25
 
 
 def is_enabled(app):
@@ -61,26 +64,31 @@ class SegmentedObjects:
     :param nodes: a :class:`~ai_factory_plugins.swift.cluster.Cluster`
     :param reads: an :class:`~ai_factory_plugins.swift.ordinary.OrdinaryReads`
     :param known: :class:`~ai_factory_plugins.swift.manifests.KnownManifests`
+    :param shares: :class:`~ai_factory_plugins.swift.manifests.Shares`
     :param conf: dict of the middleware's options
     :param with_headers: whether the objects' headers are wanted
     """
 
-    def __init__(self, nodes, reads, known, conf, with_headers):
+    def __init__(self, nodes, reads, known, shares, conf, with_headers):
         self._cluster = nodes
         self._reads = reads
         self._known = known
+        self._shares = shares
         self._conf = conf
         self._with_headers = with_headers
-        self._containers = set()
 
-    def expects(self, known):
-        """Whether an object is likely to be segmented.
+    def expects(self, known, otherwise=False):
+        """Whether an object is to be looked at, as it is likely segmented.
 
         :param known: an :class:`~ai_factory_plugins.swift.sources.Object`
+        :param otherwise: what to say where nothing is known of its container
         """
-        return not known.looked and bool(known.nodes) and (
-            known.target in self._known
-            or known.target.container in self._containers)
+        if known.looked or not known.nodes:
+            return False
+        if known.target in self._known:
+            return True
+        share = self._shares.get(known.target[3:5])
+        return otherwise if share is None else share >= _COMMON
 
     def look(self, objects):
         """Find out which objects are segmented, and read their manifests.
@@ -91,13 +99,13 @@ class SegmentedObjects:
             :class:`~ai_factory_plugins.swift.sources.Object`
         :returns: how many requests object servers have had
         """
-        for known in objects:
-            known.looked = True
+        fresh = [known for known in objects if known.target not in self._known]
         etags, made = {}, self._ask(objects)
         for stream, asked in made:
             try:
                 for known, number in asked:
                     found = self._etag(known, stream.frame_of(number))
+                    known.looked = True
                     if found is not None:
                         etags[known] = found
                 stream.finish()
@@ -106,9 +114,11 @@ class SegmentedObjects:
                 self._cluster.failed(stream, exc)
             finally:
                 stream.close()
+        for known in fresh:
+            if known.looked:
+                self._shares.note(known.target[3:5], known in etags)
         pool = eventlet.GreenPool(_AT_ONCE)
         for known, etag in etags.items():
-            self._containers.add(known.target.container)
             known.manifest = self._known.get(known.target, etag)
             if known.manifest is None:
                 pool.spawn_n(self._fetch, known, etag)

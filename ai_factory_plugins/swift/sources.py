@@ -221,8 +221,8 @@ class Sources:
     def is_segmented(self, progress):
         """Note that a server has said that an object is segmented.
 
-        What is likely to be so as well is looked at, and all of it is asked
-        for anew.
+        What may be so as well in its container is looked at, and all of it is
+        asked for anew.
 
         :returns: whether the entry is to be begun again
         """
@@ -235,7 +235,7 @@ class Sources:
         self.requests += self._segmented.look({progress.object} | {
             other.object for other in later
             if other.entry.container == first.container
-            and other.object.nodes and not other.object.looked})
+            and self._segmented.expects(other.object, otherwise=True)})
         if progress.object.manifest is None:
             return False
         again = sorted(

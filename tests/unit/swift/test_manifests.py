@@ -154,3 +154,25 @@ class KnownManifestsTest(unittest.TestCase):
         for target in self.targets[:3]:
             known.add(target, 'x', small)
         self.assertEqual(3, sum(target in known for target in self.targets))
+
+
+class SharesTest(unittest.TestCase):
+
+    def test_what_is_known(self):
+        shares = manifests.Shares(2)
+        self.assertIsNone(shares.get('a'))
+        for is_segmented in (True, False, False, False):
+            shares.note('a', is_segmented)
+        self.assertEqual(0.25, shares.get('a'))
+        shares.note('b', True)
+        shares.note('a', False)
+        shares.note('c', False)
+        self.assertEqual([0.2, None, 0], [shares.get(one) for one in 'abc'])
+
+    def test_older_ones_count_less(self):
+        shares = manifests.Shares()
+        for _ in range(10000):
+            shares.note('a', False)
+        for _ in range(300):
+            shares.note('a', True)
+        self.assertGreater(shares.get('a'), 0.5)
