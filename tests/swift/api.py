@@ -19,6 +19,7 @@ import typing
 import urllib.parse
 
 from ai_factory_plugins.dataset import frames
+from ai_factory_plugins.dataset import ranges
 
 
 class Response(typing.NamedTuple):
@@ -82,9 +83,7 @@ class Api:
     def get(self, path, wanted=None, **headers):
         """An ordinary GET of a range."""
         if wanted is not None:
-            first, last = wanted
-            headers['Range'] = 'bytes={}-{}'.format(
-                '' if first is None else first, '' if last is None else last)
+            headers['Range'] = ranges.header(wanted)
         return self.request('GET', path, **headers)
 
     def delete(self, path):

@@ -32,35 +32,9 @@ from ai_factory_plugins.dataset import entries
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import access
 from ai_factory_plugins.swift import backend
-from ai_factory_plugins.swift import batch_read
 from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import disk
-from ai_factory_plugins.swift import options
-from ai_factory_plugins.swift import range_server
 from ai_factory_plugins.swift import window
-
-
-@pytest.mark.parametrize('known', [batch_read.OPTIONS, range_server.OPTIONS])
-def test_options_are_bounded(known):
-    defaults = options.read(known, {'use': 'egg:x', 'unknown': '5'})
-    assert defaults.keys() == known.keys()
-    for name, option in known.items():
-        if isinstance(option, options.Flag):
-            assert options.read(known, {name: 'no'})[name] is False
-            continue
-        assert option.low <= option.default <= option.high
-        for text in (option.low, option.high):
-            assert options.read(known, {name: str(text)})[name] == text
-        for text in (option.low - 1, option.high + 1, '', 'x', '1.5'):
-            with pytest.raises(ValueError, match=name):
-                options.read(known, {name: str(text)})
-
-
-@pytest.mark.parametrize('module', [batch_read, range_server])
-def test_servers_do_not_start_with_bad_options(module):
-    name = next(iter(module.OPTIONS))
-    with pytest.raises(ValueError, match=name):
-        module.filter_factory({}, **{name: '0'})
 
 
 @pytest.mark.parametrize('name, plain', [
