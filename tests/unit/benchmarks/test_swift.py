@@ -176,8 +176,9 @@ class ReportTest(unittest.TestCase):
             sample(STOCK, 0, 100, 2), sample(STOCK, 1, 300, 4),
             sample(STOCK, 2, 200, 3),
             sample(BATCH, 0, 1000, 0.5, clients_busy=0.95),
-            report.Sample.failed(ways.CENTRE, BATCH, 1, 'no\nanswer'),
-            report.Sample.failed(ways.CENTRE, ways.ALL[-1], 0, 'not there')]
+            report.Sample(ways.CENTRE, BATCH, 1, error='no\nanswer'),
+            report.Sample(
+                ways.CENTRE, ways.ALL[-1], 0, error='not there')]
 
     def test_ratios_are_of_medians(self):
         stock, batch, none = report.lines(self.samples())
