@@ -228,6 +228,7 @@ UNITS = f"""\
 An item is a range of an object. Times are of requests; a batch is one of many
 items, of {ways.size_name(ways.BATCH_BYTES)} at most. CPU is that of all \
 servers for an item: of the proxy
-(front), the object servers (back), and those of accounts and containers and
-memcached; that of the clients is told besides. Ratios are to stock Swift with the same API, nginx to native: rate is
-how many times as many items came, CPU how many times less an item took."""
+(front), the object servers (back), account and container server and memcached;
+that of the clients is told besides. Ratios are to stock Swift with the same
+API, nginx to native: rate is how many times as many items came, CPU how many
+times less an item took."""

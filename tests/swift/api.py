@@ -12,6 +12,7 @@
 
 """Swift's API, as raw as the tests need it."""
 
+import contextlib
 import http.client
 import io
 import json
@@ -75,6 +76,31 @@ class Api:
         finally:
             connection.close()
 
+    @contextlib.contextmanager
+    def begun(self, method, path, body=None, query='', length=100 * 1024,
+              **headers):
+        """A request of whose answer the client has read but little.
+
+        :param length: bytes that it has read
+        :returns: a function that returns all of the answer's body
+        """
+        connection = self.connect(timeout=120)
+        try:
+            connection.request(
+                method, urllib.parse.quote(f'{self.account}{path}') + query,
+                body, {'X-Auth-Token': self.token, **headers})
+            response = connection.getresponse()
+            assert response.status in (200, 206), response.read()
+            head = response.read(length)
+            yield lambda: head + response.read()
+        finally:
+            connection.close()
+
+    def begun_batch(self, wanted, container, **options):
+        """A batch of whose answer the client has read but little."""
+        return self.begun('POST', f'/{container}', lines(wanted),
+                          '?batch-read=1', **options)
+
     def put(self, path, body=b'', query='', **headers):
         response = self.request('PUT', path, body, query, **headers)
         assert response.status in (201, 202), response
@@ -90,12 +116,17 @@ class Api:
         response = self.request('DELETE', path)
         assert response.status == 204, response
 
-    def post_batch(self, body, container=None, **options):
+    def post_batch(self, body, container=None, query='', **options):
+        """Send a batch.
+
+        :param body: bytes, or a list of dicts
+        :param query: parameters besides, such as ``&format=tar``
+        """
         path = '' if container is None else f'/{container}'
         if not isinstance(body, bytes):
             body = lines(body)
         return self.request(
-            'POST', path, body, '?batch-read=1', **options)
+            'POST', path, body, f'?batch-read=1{query}', **options)
 
     def batch(self, wanted, container=None, **options):
         """A batch that is not refused as a whole.

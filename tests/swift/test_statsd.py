@@ -25,6 +25,7 @@ import pytest
 from cloud.services import swift as swift_module
 from tests.swift import api
 from tests.swift import caches
+from tests.swift import processes
 from tests.swift import statsd as module
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -50,7 +51,7 @@ def statsd():
 @pytest.fixture(scope='module')
 def swift(statsd):
     """All filters in one pipeline; all servers tell the same statsd."""
-    found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
+    settings = swift_module.Settings(
         object_servers=2, replicas=2, proxies={'proxy': 'block_cache'},
         s3api={}, batch_read={'recheck_servers': 0}, block_caches={
             'block_cache': {
@@ -59,13 +60,10 @@ def swift(statsd):
                 'readahead': BLOCK}},
         memcache={'error_suppression_interval': 1},
         proxy={'error_suppression_interval': 1},
-        default=statsd.options(PREFIX)))
-    found.destroy()
-    try:
-        caches.up(found)
+        default=statsd.options(PREFIX))
+    with processes.running(swift_module.Swift(
+            STATE, BASE_PORT, settings), caches.up) as found:
         yield found
-    finally:
-        found.destroy()
 
 
 @pytest.fixture
@@ -93,12 +91,10 @@ def counted(statsd):
             self.start()
 
         def start(self):
-            time.sleep(0.3)  # A batch is counted when its client has it all.
-            self._before = statsd.counts()
+            self._before = statsd.settled_counts()
 
         def of(self, name):
-            time.sleep(0.3)
-            found = statsd.counts() - self._before
+            found = statsd.settled_counts() - self._before
             start = name_of(name, '')
             return {key.removeprefix(start): value
                     for key, value in found.items() if key.startswith(start)}
