@@ -200,13 +200,15 @@ def test_cut_file(swift, tester, container, blob):
 
 
 def test_file_is_cut_in_mid_stream(swift, tester, container):
-    """The rest is read from another disk, from the right byte on."""
+    """The rest is read with a GET, from the right byte on."""
     body = os.urandom(48 * 1024 * KIB)
     tester.put(f'/{container}/o', body)
     wanted = [{'object': 'o', 'ranges': [[5, len(body) - 9]]}]
-    replicas = list(disks.directories(swift, container, 'o').values())
     with tester.begun_batch(wanted, container) as rest:
-        for path in replicas[:2]:
+        replicas = {**disks.read_replicas(swift, container, 'o'),
+                    **disks.directories(swift, container, 'o')}
+        # The one that is being read, and another.
+        for path in list(replicas.values())[:2]:
             file, = path.glob('*.data')
             os.truncate(file, 30 * 1024 * KIB)
         got, = api.decode(rest(), 1)

@@ -16,6 +16,7 @@ The names are those that doc/source/admin/swift.rst and swift-cache.rst give.
 """
 
 import itertools
+import os
 import pathlib
 import re
 import time
@@ -25,6 +26,7 @@ import pytest
 from cloud.services import swift as swift_module
 from tests.swift import api
 from tests.swift import caches
+from tests.swift import disks
 from tests.swift import processes
 from tests.swift import statsd as module
 
@@ -151,6 +153,25 @@ def test_a_batch_whose_server_fails(swift, owner, path, counted):
     assert found['failovers'] >= 1
     assert found['entries'] == 4 * found['batches']
     assert found['bytes'] == found['entries']
+
+
+def test_a_server_that_dies_while_it_is_read(swift, owner, path, counted):
+    """Another is asked for what is missing, from the right byte on."""
+    body, container = os.urandom(48 * LEAST), path.split('/')[1]
+    owner.put(path, body)
+    counted.start()
+    with owner.begun_batch([{
+            'object': 'o', 'ranges': [[5, len(body) - 9]]}],
+            container) as rest:
+        (server, _), = disks.read_replicas(swift, container, 'o')
+        swift.stop(server, seconds=0)
+        got, = api.decode(rest(), 1)
+    swift.start(server)
+    processes.forget_errors()
+    assert got.data == [body[5:-8]]
+    found = counted.of('batch-read')
+    assert found['failovers'] == 1
+    assert 'ordinary' not in found
 
 
 def test_reads_of_the_cache(owner, path, counted, statsd):
