@@ -152,13 +152,13 @@ def decode(body, count):
             break
         if frame.kind == frames.ENTRY:
             assert frame.entry == len(found)
-            found.append([frame.status, frame.meta, b'', None])
+            found.append([frame.status, frame.meta, bytearray(), None])
         else:
             assert frame.entry == len(found) - 1
             assert frame.kind == frames.DATA or not found[-1][3]
         if frame.kind == frames.ABORT:
             found[-1][3] = frame.status
-        found[-1][2] += bytes(frame.data)
+        found[-1][2] += frame.data
         sent += len(frame.data)
     assert not stream.read()
     assert frame.entry == count == len(found)
@@ -170,7 +170,7 @@ def _got(status, meta, data, aborted):
     if status not in (200, 206):
         assert not data and aborted is None
         return Got(status, meta, [])
-    parts, at = [], 0
+    data, parts, at = bytes(data), [], 0
     for _, length in meta['parts']:
         parts.append(data[at:at + length])
         at += length
