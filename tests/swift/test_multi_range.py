@@ -22,8 +22,8 @@ import pytest
 
 from tests.swift import api
 from tests.swift import beside
-from tests.swift import caches
 from tests.swift import conftest
+from tests.swift import logs
 from tests.swift import processes
 from tests.swift import s3 as s3_module
 
@@ -47,26 +47,13 @@ def test_is_answered_here(tester, stock, container, blob):
     assert headers['x-object-meta-color'] == 'red'
 
 
-def logged(user, transaction):
-    """The line of a request in the log of a proxy; it may come late."""
-    log, found = user.swift.layout.log(user.proxy), []
-
-    def is_there():
-        found[:] = [line for line in log.read_text().splitlines()
-                    if f' {transaction} ' in line]
-        return found
-    caches.until(is_there)
-    line, = found
-    return line
-
-
 def test_is_logged_as_swift_does(tester, stock, container, blob):
     tester.put(f'/{container}/o', blob)
     found = []
     for user in (tester, stock):
         response = user.request(
             'GET', f'/{container}/o', Range='bytes=0-9,20-29')
-        line = logged(user, response.headers['x-trans-id']).split()
+        line = logs.of(user, response.headers['x-trans-id']).split()
         # Method, path, status and bytes; storage policy and user.
         found.append([*line[4:8], line[12], *line[-2:]])
     assert found[0] == found[1]

@@ -70,7 +70,8 @@ def test_no_filter_on_object_servers(swift, tester, stock, container, blob):
     assert status == 206
 
 
-def test_too_many_at_once_go_to_swift(swift, tester, large):
+def test_too_many_at_once_go_to_swift(swift, tester, container, large):
+    """And batches are not counted with them."""
     path, body = large
     with contextlib.ExitStack() as stack:
         for _ in range(conftest.MAX_BATCHES):
@@ -80,3 +81,5 @@ def test_too_many_at_once_go_to_swift(swift, tester, large):
         with beside.answered_here(swift, False):
             response = tester.request('GET', path, Range='bytes=0-1,4-5')
         assert response.status == 206
+        got, = tester.batch([{'object': 'o', 'ranges': [[0, 9]]}], container)
+        assert got.data == [body[:10]]
