@@ -79,9 +79,7 @@ class PlainReader:
     def _once(self, item, wanted, etag):
         headers = {}
         if wanted is not None:
-            first, last = wanted
-            headers['Range'] = 'bytes={}-{}'.format(
-                '' if first is None else first, '' if last is None else last)
+            headers['Range'] = range_math.header(wanted)
         if etag:
             headers['If-Match'] = etag if etag == '*' else f'"{etag}"'
         response = self._connections.request(

@@ -46,6 +46,12 @@ def resolve(ranges, size):
     return parts
 
 
+def header(wanted):
+    """The value of HTTP's Range header that asks for a range."""
+    first, last = ('' if position is None else position for position in wanted)
+    return f'bytes={first}-{last}'
+
+
 def total(parts):
     """How many bytes parts have."""
     return sum(length for _, length in parts)

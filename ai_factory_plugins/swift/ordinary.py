@@ -207,9 +207,7 @@ class OrdinaryReads:
         """
         headers = {}
         if wanted is not None:
-            first, last = wanted
-            headers['Range'] = 'bytes={}-{}'.format(
-                '' if first is None else first, '' if last is None else last)
+            headers['Range'] = range_math.header(wanted)
         if etag:
             headers['If-Match'] = etag if etag == '*' else f'"{etag}"'
         req = make_subrequest(

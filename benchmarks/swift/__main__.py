@@ -24,7 +24,8 @@ With any, it is the product of what they name.
 
 hot: what is read is in the page cache, and in the block cache of the proxy
 that has one. cold: before each measurement, the files are put out of the page
-cache (posix_fadvise) and the block cache is emptied; each item is read once.
+cache (posix_fadvise) and the proxy with the block cache starts anew; each item
+is read once.
 """
 
 import argparse
@@ -70,29 +71,30 @@ def _options(arguments):
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--sizes', type=_list(ways.parse_size),
                         metavar='4K,64K,1M,8M', help='of items')
-    parser.add_argument('--clients', type=_list(_number), metavar='1,8,32')
+    parser.add_argument('--clients', type=_list(number), metavar='1,8,32')
     parser.add_argument('--layout', type=_list(_one_of('layout')),
                         metavar='one,many,slo',
                         help='one object, many, one of segments')
     parser.add_argument('--cache', type=_list(_one_of('cache')),
                         metavar='hot,cold')
-    parser.add_argument('--replicas', type=_list(_number), metavar='3,1')
+    parser.add_argument('--replicas', type=_list(number), metavar='3,1')
     parser.add_argument('--only', type=_list(str), metavar='WORDS',
                         help='ways whose names have one of these words: '
                              + ', '.join(way.name for way in ways.ALL))
     parser.add_argument('--seconds', type=float, default=3,
                         help='for each measurement (3)')
-    parser.add_argument('--objects', type=_number, default=512,
-                        help='of the layout many (512)')
-    parser.add_argument('--batch', type=_number, default=32,
+    parser.add_argument('--objects', type=number, default=512,
+                        help='of the layout many (512); with more than 650, '
+                             'not all are in the block cache')
+    parser.add_argument('--batch', type=number, default=32,
                         help='items of a batch (32)')
-    parser.add_argument('--max-age', type=_number, default=10,
+    parser.add_argument('--max-age', type=number, default=10,
                         help='seconds; option of block_cache (10)')
-    parser.add_argument('--rounds', type=_number, default=1,
+    parser.add_argument('--rounds', type=number, default=1,
                         help='of which the medians are shown (1)')
     parser.add_argument('--output', type=_file, metavar='FILE',
                         help='all samples, as .json or .csv')
-    parser.add_argument('--base-port', type=_number, default=BASE_PORT)
+    parser.add_argument('--base-port', type=number, default=BASE_PORT)
     return parser.parse_args(arguments)
 
 
@@ -103,7 +105,8 @@ def _list(convert):
     return parse
 
 
-def _number(text):
+def number(text):
+    """A number from 1 on, as ``argparse`` wants it."""
     value = int(text)
     if value < 1:
         raise ValueError(text)

@@ -292,18 +292,18 @@ class _Batches:
         response = self._connection.getresponse()
         if response.status != 200:
             raise LoadError(f'{response.status}: {response.read()!r}')
-        for name, first in wanted:
-            self._entry(response, name, first)
+        for number, (name, first) in enumerate(wanted):
+            self._entry(response, number, name, first)
         if frames.read(response.read).kind != frames.END:
             raise LoadError('more than was asked for')
         response.read()
 
-    def _entry(self, response, name, first):
+    def _entry(self, response, number, name, first):
         left, begins = self._item, True
         while left > 0:
             frame = frames.read(response.read)
-            if frame.status != 206 or frame.kind not in (
-                    frames.ENTRY, frames.DATA):
+            if (frame.entry, frame.status) != (number, 206) or (
+                    frame.kind not in (frames.ENTRY, frames.DATA)):
                 raise LoadError(f'{name}: {frame}')
             if begins and len(frame.data):
                 begins = False

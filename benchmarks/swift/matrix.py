@@ -73,10 +73,10 @@ class Matrix:
             outcome, left = self._measure(cell, way, server)
         except servers.Unavailable as exc:
             self.missing[way.server] = str(exc)
-            return report.Sample.failed(cell, way, number, str(exc))
+            return report.Sample(cell, way, number, error=str(exc))
         except (loads.LoadError, errors.CloudError, OSError,
                 http.client.HTTPException) as exc:
-            return report.Sample.failed(cell, way, number, str(exc))
+            return report.Sample(cell, way, number, error=str(exc))
         finally:
             self._done += 1
         return report.Sample.of(cell, way, number, outcome, left)

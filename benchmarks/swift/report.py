@@ -63,10 +63,6 @@ class Sample(typing.NamedTuple):
     error: str | None = None
 
     @classmethod
-    def failed(cls, cell, way, number, error):
-        return cls(cell, way, number, error=error)
-
-    @classmethod
     def of(cls, cell, way, number, found, warm):
         """What clients have done.
 
@@ -77,14 +73,16 @@ class Sample(typing.NamedTuple):
 
         rate = found.items / found.seconds
         return cls(
-            cell, way, number, found.items, len(found.latencies),
-            found.seconds, rate, rate * cell.size / 1e6,
-            _percentile(found.latencies, 0.5) * 1000,
-            _percentile(found.latencies, 0.99) * 1000,
-            each(sum(found.servers.values())),
-            each(found.servers.get('front', 0)),
-            each(found.servers.get('back', 0)), each(found.generators),
-            found.busiest, found.others, warm)
+            cell, way, number, items=found.items,
+            requests=len(found.latencies), seconds=found.seconds,
+            items_per_second=rate, mb_per_second=rate * cell.size / 1e6,
+            p50=_percentile(found.latencies, 0.5) * 1000,
+            p99=_percentile(found.latencies, 0.99) * 1000,
+            cpu=each(sum(found.servers.values())),
+            cpu_front=each(found.servers.get('front', 0)),
+            cpu_back=each(found.servers.get('back', 0)),
+            cpu_clients=each(found.generators), clients_busy=found.busiest,
+            other_cores=found.others, warm=warm)
 
     def flat(self):
         """A dict of names to plain values."""
@@ -230,6 +228,7 @@ UNITS = f"""\
 An item is a range of an object. Times are of requests; a batch is one of many
 items, of {ways.size_name(ways.BATCH_BYTES)} at most. CPU is that of all \
 servers for an item: of the proxy
-(front), the object servers (back) and memcached; that of the clients is told
-besides. Ratios are to stock Swift with the same API, nginx to native: rate is
-how many times as many items came, CPU how many times less an item took."""
+(front), the object servers (back), account and container server and memcached;
+that of the clients is told besides. Ratios are to stock Swift with the same
+API, nginx to native: rate is how many times as many items came, CPU how many
+times less an item took."""

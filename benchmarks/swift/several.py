@@ -13,160 +13,185 @@
 """Read many ranges at once, in each of the ways there are.
 
 ``python -m benchmarks.swift.several`` starts a Swift on directories with three
-object servers, three replicas and two proxies, one of them without the
-filters, and deletes it afterwards. One client reads ranges of one object, in
-ascending order, with a GET of several ranges from either proxy; and entries of
-many objects as frames, TAR and multipart. The ways take turns, so that what
-else the machine does falls on all of them. CPU is that of the proxy and the
-object servers; what is read is in the page cache.
+object servers and three replicas, and deletes it afterwards. One client reads
+ranges of one object, in ascending order, with a GET of several ranges, from a
+proxy without the filters and from one with them; and entries of many objects
+as frames, TAR and multipart. Two ways at a time take turns, so that what else
+the machine does falls on both. CPU is that of all servers; what is read is in
+the page cache.
 """
 
 import argparse
 import http.client
 import json
-import os
 import pathlib
 import random
+import shutil
 import sys
 import time
-import urllib.parse
 
-from cloud.services import swift as swift_module
+from benchmarks.swift import __main__ as command
+from benchmarks.swift import layouts
+from benchmarks.swift import swifts
+from benchmarks.swift import usage
+from benchmarks.swift import ways
 
-STATE = pathlib.Path('.cloud-swift-benchmark-several')
+STATE = '.cloud-swift-benchmark-several'
 BASE_PORT = 22900
-KIB = 1024
-MIB = 1024 * KIB
-OBJECT = 64 * MIB
-OBJECTS = 256
+KIB = layouts.KIB
 ENTRIES = 256
-TICKS = os.sysconf('SC_CLK_TCK')
+ENTRY = 64 * KIB
+# (ranges, bytes of each)
+GETS = ((2, 64 * KIB), (8, 64 * KIB), (32, 64 * KIB), (50, 64 * KIB),
+        (50, 4 * KIB))
+LARGE = layouts.layout('one', ENTRY, 1)
+MANY = layouts.layout('many', ENTRY, 256)
+STOCK, BATCH = (next(way for way in ways.ALL if way.name == name)
+                for name in ('stock native', 'batch native'))
 FORMS = ('frames', 'tar', 'multipart')
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--seconds', type=float, default=8,
-                        help='for each line')
-    parser.add_argument('--turns', type=int, default=4,
-                        help='how often each way has its turn')
-    options = parser.parse_args()
-    found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        proxies={'proxy': '', 'stock': ''}, stock=('stock',),
-        object_server={'keep_cache_private': 'true',
-                       'keep_cache_size': 2 ** 40}))
-    found.destroy()
+    options = _options()
+    state = pathlib.Path(f'{STATE}-{options.base_port}')
+    swift = swifts.Swift(state, options.base_port, 3, 10)
     try:
-        found.up()
-        url, token = found.login()
-        client = Client(found, urllib.parse.urlsplit(url).path, token)
-        client.fill()
-        print(f'{"":34}{"stock":>9}{"filters":>9}{"ratio":>8}{"ms":>8}'
-              f'{"ms":>8}{"ratio":>8}')
-        for count, size in ((2, 64), (8, 64), (32, 64), (50, 64), (50, 4)):
-            _line(f'GET of {count} ranges of {size} KiB', found, options, [
-                client.several(proxy, count, size * KIB)
-                for proxy in ('stock', 'proxy')])
-        print(f'{"":34}{"frames":>9}{"other":>9}')
+        swift.up()
+        for layout in (LARGE, MANY):
+            swift.write(layout)
+        # The same path at another proxy.
+        ours = BATCH._replace(batch=0)
+        _head('stock', 'filters')
+        for count, size in GETS:
+            _line(f'GET of {count} ranges of {size // KIB} KiB', swift,
+                  options, [Gets(swift, way, count, size)
+                            for way in (STOCK, ours)])
+        _head('form', FORMS[0])
         for form in FORMS[1:]:
-            _line(f'{ENTRIES} entries of 64 KiB: {form}', found, options, [
-                client.entries(name) for name in (FORMS[0], form)])
+            _line(f'{ENTRIES} entries of {ENTRY // KIB} KiB: {form}', swift,
+                  options, [Batches(swift, BATCH, name)
+                            for name in (form, FORMS[0])])
     finally:
-        found.down()
-        found.destroy()
+        swift.down()
+        shutil.rmtree(state, ignore_errors=True)
 
 
-def _line(label, found, options, ways):
-    """CPU and wall ms of a request, of two ways that take turns."""
+def _options():
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.swift.several', description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--seconds', type=float, default=8,
+                        help='for each line (8)')
+    parser.add_argument('--turns', type=command.number, default=4,
+                        help='how often each way has its turn (4)')
+    parser.add_argument('--base-port', type=command.number, default=BASE_PORT)
+    return parser.parse_args()
+
+
+def _head(*names):
+    """What is above the lines of two ways; ratios are first to second."""
+    columns = ''.join(f'{name:>9}' for name in names) + f'{"ratio":>7}'
+    width = len(columns)
+    print(f'\n{"ms of a request":32}{"CPU":>{width}}{"time":>{width}}\n'
+          f'{"":32}{columns}{columns}')
+
+
+def _line(label, swift, options, reads):
+    """CPU and time of a request, of two ways that take turns."""
     counts, used, spent = [0, 0], [0, 0], [0, 0]
-    for way in ways:
-        way()
+    for read in reads:
+        read()
     for turn in range(2 * options.turns):
         number = turn % 2
-        before, begun = _cpu(found), time.monotonic()
-        until = begun + options.seconds / options.turns / 2
-        while time.monotonic() < until:
-            ways[number]()
+        before, begun = _cpu(swift, reads[number]), time.monotonic()
+        now = begun
+        while now <= begun + options.seconds / options.turns / 2:
+            reads[number]()
             counts[number] += 1
-        used[number] += _cpu(found) - before
-        spent[number] += time.monotonic() - begun
-    cpu = [1000 * value / count for value, count in zip(used, counts)]
-    wall = [1000 * value / count for value, count in zip(spent, counts)]
-    print(f'{label:34}{cpu[0]:9.2f}{cpu[1]:9.2f}{cpu[0] / cpu[1]:8.2f}'
-          f'{wall[0]:8.1f}{wall[1]:8.1f}{wall[0] / wall[1]:8.2f}', flush=True)
+            now = time.monotonic()
+        used[number] += _cpu(swift, reads[number]) - before
+        spent[number] += now - begun
+    text = ''
+    for seconds in (used, spent):
+        first, second = (1000 * value / count
+                         for value, count in zip(seconds, counts))
+        text += f'{first:9.2f}{second:9.2f}{first / second:7.2f}'
+    print(f'{label:32}{text}', flush=True)
 
 
-def _cpu(found):
-    """CPU seconds of all servers so far."""
-    total = 0
-    for name in found.names():
-        text = pathlib.Path(f'/proc/{found.pid(name)}/stat').read_text()
-        fields = text.rpartition(')')[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / TICKS
+def _cpu(swift, read):
+    """CPU seconds so far of the servers of a way."""
+    return sum(usage.seconds(swift.leaders(read.way)).values())
 
 
-class Client:
-    """One client, with a connection to each proxy.
+class _Reads:
+    """One client with one connection.
 
-    :param found: a :class:`~cloud.services.swift.Swift`
-    :param path: of the account
-    :param token: of its owner
+    :param swift: a :class:`~benchmarks.swift.swifts.Swift`
+    :param way: a :class:`~benchmarks.swift.ways.Way`
+    :param layout: what is read
     """
 
-    def __init__(self, found, path, token):
-        self._path = path
-        self._token = token
-        self._rng = random.Random(1)
-        self._connections = {
-            proxy: http.client.HTTPConnection('127.0.0.1', found.port(proxy))
-            for proxy in found.settings.proxies}
+    def __init__(self, swift, way, layout):
+        self.way = way
+        self._target = swift.target(layout, way)
+        self._path, *_ = self._target.paths.values()
+        self._random = random.Random(1)
+        self._connection = http.client.HTTPConnection(
+            '127.0.0.1', self._target.port)
 
-    def _ask(self, proxy, method, target, body=None, **headers):
-        """Status and length of an answer."""
-        connection = self._connections[proxy]
-        connection.request(method, f'{self._path}/{target}', body,
-                           {'X-Auth-Token': self._token, **headers})
-        response = connection.getresponse()
-        return response.status, len(response.read())
+    def _ask(self, expected, least, method, path, body=None, **headers):
+        """Send a request, and see that the answer may be right.
 
-    def fill(self):
-        """Write the objects."""
-        for target, size in [('train', 0), ('train/large', OBJECT), *(
-                (f'train/{number}', MIB) for number in range(OBJECTS))]:
-            for _ in range(20):
-                status, _ = self._ask(
-                    'stock', 'PUT', target, random.randbytes(size))
-                if status in (201, 202):
-                    break
-                time.sleep(0.3)
-            else:
-                sys.exit(f'PUT {target}: {status}')
+        :param expected: status of the answer
+        :param least: how many bytes it has at least
+        """
+        self._connection.request(
+            method, path, body, {**self._target.headers, **headers})
+        response = self._connection.getresponse()
+        length = len(response.read())
+        if response.status != expected or length < least:
+            sys.exit(f'{method} {path}: {response.status}, {length} bytes')
 
-    def several(self, proxy, count, size):
-        """A function that reads some ranges."""
-        def read():
-            starts = sorted(self._rng.sample(range(OBJECT // size), count))
-            status, length = self._ask(
-                proxy, 'GET', 'train/large', Range='bytes=' + ','.join(
-                    f'{n * size}-{(n + 1) * size - 1}' for n in starts))
-            if status != 206 or length < count * size:
-                sys.exit(f'GET: {status}')
-        return read
 
-    def entries(self, form):
-        """A function that reads a batch."""
-        def read():
-            body = ''.join(json.dumps({
-                'object': f'{self._rng.randrange(OBJECTS)}',
-                'ranges': [[first, first + 64 * KIB - 1]]}) + '\n'
-                for first in (self._rng.randrange(MIB - 64 * KIB)
-                              for _ in range(ENTRIES)))
-            status, length = self._ask(
-                'proxy', 'POST', f'train?batch-read=1&format={form}', body)
-            if status != 200 or length < ENTRIES * 64 * KIB:
-                sys.exit(f'batch: {status}')
-        return read
+class Gets(_Reads):
+    """Each call reads other ranges of the large object.
+
+    :param count: how many
+    :param size: bytes of each
+    """
+
+    def __init__(self, swift, way, count, size):
+        super().__init__(swift, way, LARGE)
+        self._count, self._size = count, size
+
+    def __call__(self):
+        size = self._size
+        starts = sorted(self._random.sample(
+            range(LARGE.size // size), self._count))
+        self._ask(206, self._count * size, 'GET', self._path, Range=(
+            'bytes=' + ','.join(
+                f'{n * size}-{(n + 1) * size - 1}' for n in starts)))
+
+
+class Batches(_Reads):
+    """Each call reads other entries of the many objects.
+
+    :param form: of the answer
+    """
+
+    def __init__(self, swift, way, form):
+        super().__init__(swift, way, MANY)
+        self._path += f'&format={form}'
+
+    def __call__(self):
+        body = b''
+        for _ in range(ENTRIES):
+            first = self._random.randrange(MANY.size - ENTRY)
+            body += json.dumps({
+                'object': self._random.choice(MANY.names),
+                'ranges': [[first, first + ENTRY - 1]]}).encode() + b'\n'
+        self._ask(200, ENTRIES * ENTRY, 'POST', self._path, body)
 
 
 if __name__ == '__main__':

@@ -12,6 +12,7 @@
 
 """Swift's API, as raw as the tests need it."""
 
+import contextlib
 import http.client
 import io
 import json
@@ -19,6 +20,7 @@ import typing
 import urllib.parse
 
 from ai_factory_plugins.dataset import frames
+from ai_factory_plugins.dataset import ranges
 
 
 class Response(typing.NamedTuple):
@@ -74,6 +76,31 @@ class Api:
         finally:
             connection.close()
 
+    @contextlib.contextmanager
+    def begun(self, method, path, body=None, query='', length=100 * 1024,
+              **headers):
+        """A request of whose answer the client has read but little.
+
+        :param length: bytes that it has read
+        :returns: a function that returns all of the answer's body
+        """
+        connection = self.connect(timeout=120)
+        try:
+            connection.request(
+                method, urllib.parse.quote(f'{self.account}{path}') + query,
+                body, {'X-Auth-Token': self.token, **headers})
+            response = connection.getresponse()
+            assert response.status in (200, 206), response.read()
+            head = response.read(length)
+            yield lambda: head + response.read()
+        finally:
+            connection.close()
+
+    def begun_batch(self, wanted, container, **options):
+        """A batch of whose answer the client has read but little."""
+        return self.begun('POST', f'/{container}', lines(wanted),
+                          '?batch-read=1', **options)
+
     def put(self, path, body=b'', query='', **headers):
         response = self.request('PUT', path, body, query, **headers)
         assert response.status in (201, 202), response
@@ -82,21 +109,24 @@ class Api:
     def get(self, path, wanted=None, **headers):
         """An ordinary GET of a range."""
         if wanted is not None:
-            first, last = wanted
-            headers['Range'] = 'bytes={}-{}'.format(
-                '' if first is None else first, '' if last is None else last)
+            headers['Range'] = ranges.header(wanted)
         return self.request('GET', path, **headers)
 
     def delete(self, path):
         response = self.request('DELETE', path)
         assert response.status == 204, response
 
-    def post_batch(self, body, container=None, **options):
+    def post_batch(self, body, container=None, query='', **options):
+        """Send a batch.
+
+        :param body: bytes, or a list of dicts
+        :param query: parameters besides, such as ``&format=tar``
+        """
         path = '' if container is None else f'/{container}'
         if not isinstance(body, bytes):
             body = lines(body)
         return self.request(
-            'POST', path, body, '?batch-read=1', **options)
+            'POST', path, body, f'?batch-read=1{query}', **options)
 
     def batch(self, wanted, container=None, **options):
         """A batch that is not refused as a whole.
@@ -122,13 +152,13 @@ def decode(body, count):
             break
         if frame.kind == frames.ENTRY:
             assert frame.entry == len(found)
-            found.append([frame.status, frame.meta, b'', None])
+            found.append([frame.status, frame.meta, bytearray(), None])
         else:
             assert frame.entry == len(found) - 1
             assert frame.kind == frames.DATA or not found[-1][3]
         if frame.kind == frames.ABORT:
             found[-1][3] = frame.status
-        found[-1][2] += bytes(frame.data)
+        found[-1][2] += frame.data
         sent += len(frame.data)
     assert not stream.read()
     assert frame.entry == count == len(found)
@@ -140,7 +170,7 @@ def _got(status, meta, data, aborted):
     if status not in (200, 206):
         assert not data and aborted is None
         return Got(status, meta, [])
-    parts, at = [], 0
+    data, parts, at = bytes(data), [], 0
     for _, length in meta['parts']:
         parts.append(data[at:at + length])
         at += length

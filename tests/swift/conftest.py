@@ -27,6 +27,7 @@ import pytest
 from cloud.services import swift as swift_module
 from tests.swift import api
 from tests.swift import caches as caches_module
+from tests.swift import processes
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift'
 BASE_PORT = 21500
@@ -36,6 +37,16 @@ S3_ACL = 'proxy-s3-acl'
 MAX_BATCHES = 24
 SERVERS_AT_ONCE = 2  # fewer than there are
 MAX_BYTES = 100 * 1024 * 1024
+SETTINGS = {
+    'ec': True, 'stock': (STOCK,), 's3api': {}, 's3_acl': (S3_ACL,),
+    'proxies': {'proxy': '', ENCRYPTING: 'keymaster encryption', STOCK: '',
+                S3_ACL: ''},
+    # A server that the tests stop comes back at once.
+    'proxy': {'node_timeout': 3, 'conn_timeout': 1,
+              'error_suppression_interval': 1},
+    'batch_read': {'recheck_servers': 0, 'max_batches': MAX_BATCHES,
+                   'max_bytes': MAX_BYTES,
+                   'servers_at_once': SERVERS_AT_ONCE}}
 _numbers = itertools.count()
 
 
@@ -46,36 +57,24 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope='session')
 def swift():
-    found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
-        ec=True, stock=(STOCK,), s3api={}, s3_acl=(S3_ACL,), proxies={
-            'proxy': '', ENCRYPTING: 'keymaster encryption', STOCK: '',
-            S3_ACL: ''},
-        proxy={'node_timeout': 3, 'conn_timeout': 1,
-               # A server that the tests stop comes back at once.
-               'error_suppression_interval': 1},
-        batch_read={'recheck_servers': 0, 'max_batches': MAX_BATCHES,
-                    'max_bytes': MAX_BYTES,
-                    'servers_at_once': SERVERS_AT_ONCE}))
-    found.destroy()
-    try:
-        found.up()
+    with processes.running(swift_module.Swift(
+            STATE, BASE_PORT, swift_module.Settings(**SETTINGS))) as found:
         yield found
-    finally:
-        found.down()
-    found.destroy()
 
 
 @pytest.fixture(scope='session')
 def caches():
     """Another Swift, whose proxies have block caches; see caches.py."""
-    found = caches_module.make()
-    found.destroy()
-    try:
-        caches_module.up(found)
+    with processes.running(
+            caches_module.make(), caches_module.up) as found:
         yield found
-    finally:
-        found.down()
-    found.destroy()
+
+
+@pytest.fixture
+def restored(swift):
+    """All processes run again after the test, as they were configured."""
+    yield
+    processes.restore(swift)
 
 
 @pytest.fixture

@@ -12,7 +12,10 @@
 
 """The files in which Swift keeps objects."""
 
+import contextlib
 import hashlib
+import os
+import pathlib
 
 
 def directories(swift, container, name):
@@ -30,4 +33,18 @@ def directories(swift, container, name):
         for path in swift.devices(server).glob(
                 f'*/objects*/*/{hashed[-3:]}/{hashed}'):
             found[server, path.parts[-5]] = path
+    return found
+
+
+def read_replicas(swift, container, name):
+    """Those of the replicas whose files an object server has open.
+
+    :returns: dict as :func:`directories` returns it
+    """
+    found = {}
+    for (server, device), path in directories(swift, container, name).items():
+        for link in pathlib.Path(f'/proc/{swift.pid(server)}/fd').iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if path in pathlib.Path(os.readlink(link)).parents:
+                    found[server, device] = path
     return found

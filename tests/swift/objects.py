@@ -14,11 +14,13 @@
 
 import hashlib
 
+import pytest
 from swift.common import storage_policy
 from swift.common.utils import Timestamp
 from swift.obj import server
 
 from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift import disk
 
 TARGET = backend.Target('d0', 7, 0, 'AUTH_a', 'c', 'o')
 
@@ -41,6 +43,29 @@ def disk_file(controller, target=TARGET):
     return controller.get_diskfile(
         target.device, str(target.partition), *target[3:],
         policy=storage_policy.POLICIES[0])
+
+
+def data_file(tmp_path):
+    """The file of the one object that there is."""
+    file, = tmp_path.glob('d0/objects/*/*/*/*.data')
+    return file
+
+
+def damage(tmp_path):
+    """Change the first bytes of the one object that there is."""
+    with open(data_file(tmp_path), 'r+b') as stream:
+        stream.write(b'wrong')
+
+
+def check_damage(opened, tmp_path):
+    """See that an object that is open is found to be damaged."""
+    checksum = opened.checksum()
+    checksum.update(opened.read(0, opened.size))
+    with pytest.raises(disk.Refused) as caught:
+        opened.check(checksum)
+    assert caught.value.status == backend.VOID
+    opened.close()
+    assert list(tmp_path.glob('d0/quarantined/objects/*'))
 
 
 def put(controller, body, at, target=TARGET, **metadata):

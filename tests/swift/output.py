@@ -18,14 +18,10 @@ import io
 import json
 import tarfile
 
-from tests.swift import api
-
 
 def ask(user, wanted, container, query='', **headers):
     """The answer to a batch, which has to be one."""
-    path = '' if container is None else f'/{container}'
-    response = user.request(
-        'POST', path, api.lines(wanted), f'?batch-read=1{query}', **headers)
+    response = user.post_batch(wanted, container, query, **headers)
     assert response.status == 200, response
     return response
 

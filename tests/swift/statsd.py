@@ -15,6 +15,7 @@
 import collections
 import socket
 import threading
+import time
 
 
 class Statsd:
@@ -50,6 +51,17 @@ class Statsd:
         """What the counters have been told in all, by their names."""
         with self._lock:
             return collections.Counter(self._counts)
+
+    def settled_counts(self):
+        """The same, when no more come.
+
+        A batch is counted when its client has all of it.
+        """
+        found, before = self.counts(), None
+        while found != before:
+            time.sleep(0.3)
+            found, before = self.counts(), found
+        return found
 
     def timings(self):
         """Milliseconds, as they came, by the names of the timers."""

@@ -49,9 +49,8 @@ def test_others_are_refused(tester, reader, stranger, secret):
         assert b'secret' not in response.body
     response = tester.post_batch([{'object': 'o'}], secret, token=False)
     assert response.status == 401
-    response = tester.request(
-        'POST', f'/{secret}', api.lines([{'object': 'o'}]), '?batch-read=1',
-        token=False, X_Auth_Token='AUTH_tkforged')
+    response = tester.post_batch(
+        [{'object': 'o'}], secret, token=False, X_Auth_Token='AUTH_tkforged')
     assert response.status == 401
 
 

@@ -25,6 +25,7 @@ from ai_factory_plugins.dataset import client
 from ai_factory_plugins.dataset import connection
 from tests.swift import api
 from tests.swift import conftest
+from tests.swift import logs
 
 Item = client.Item
 
@@ -40,6 +41,8 @@ class BadNetwork:
     def __init__(self, port, cuts):
         self.cuts = list(cuts)
         self.connections = 0
+        #: called before the second connection is made
+        self.reconnecting = lambda: None
         self._port = port
         self._listener = socket.create_server(('127.0.0.1', 0))
         self.port = self._listener.getsockname()[1]
@@ -52,6 +55,8 @@ class BadNetwork:
             except OSError:
                 return
             self.connections += 1
+            if self.connections == 2:
+                self.reconnecting()
             limit = self.cuts.pop(0) if self.cuts else None
             far = socket.create_connection(('127.0.0.1', self._port))
             for source, target, count in (
@@ -190,6 +195,19 @@ def test_a_large_object_is_resumed(tester, container, network):
     assert bad.connections < 8
 
 
+def test_an_object_that_changes_before_it_is_resumed(
+        tester, container, network):
+    """It is read anew, not put together of two versions."""
+    old, new = os.urandom(9000000), os.urandom(9000000)
+    tester.put(f'/{container}/large', old)
+    bad = network(2500000)
+    bad.reconnecting = lambda: tester.put(f'/{container}/large', new)
+    reader = client.BatchReader(
+        f'http://127.0.0.1:{bad.port}{tester.account}', tester.token)
+    result, = reader.read([Item('large')], container)
+    assert result.data == [new]
+
+
 def test_no_server(tester, container, network):
     bad = network(*[0] * 50)
     reader = client.BatchReader(
@@ -232,12 +250,15 @@ def test_more_than_the_limits(swift, tester, container, blobs):
         [blobs['o0'][n:n + 1]] * 3 for n in range(12000)]
 
 
-def test_more_bytes_than_a_batch_has(tester, container):
+def test_more_bytes_than_a_batch_has(swift, tester, container):
     body = os.urandom(30 * 1024 * 1024)
     tester.put(f'/{container}/large', body)
     reader = client.BatchReader(tester.url, tester.token)
+    batches = logs.Batches(swift)
     results = reader.read([Item('large')] * 8, container)
     assert [result.data == [body] for result in results] == [True] * 8
+    # Three of them fit into a batch; none is read by itself.
+    assert batches.count == 3
 
 
 def test_temporary_urls(swift, tester, container, blobs):

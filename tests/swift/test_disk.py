@@ -123,15 +123,7 @@ def test_a_disk_that_fails(controller, monkeypatch):
 
 def test_a_damaged_object(controller, tmp_path):
     helpers.put(controller, BODY, 1)
-    file, = tmp_path.glob('d0/objects/*/*/*/*.data')
-    with open(file, 'r+b') as stream:
-        stream.write(b'wrong')
+    helpers.damage(tmp_path)
     opened = disk.OpenObject(controller, TARGET, True, NONE)
-    checksum = opened.checksum()
-    checksum.update(opened.read(0, opened.size))
-    with pytest.raises(disk.Refused) as caught:
-        opened.check(checksum)
-    assert caught.value.status == backend.VOID
-    opened.close()
+    helpers.check_damage(opened, tmp_path)
     assert refused(controller) == 404
-    assert list(tmp_path.glob('d0/quarantined/objects/*'))

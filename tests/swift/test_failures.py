@@ -12,8 +12,7 @@
 
 """Servers that die, disks that lie, clients that go away."""
 
-import contextlib
-import io
+import http.client
 import os
 import shutil
 import signal
@@ -22,29 +21,14 @@ import time
 
 import pytest
 
-from ai_factory_plugins.dataset import frames
 from tests.swift import api
 from tests.swift import disks
+from tests.swift import processes
 
 KIB = 1024
 SERVERS = ('object-0', 'object-1', 'object-2')
 
-
-@pytest.fixture(autouse=True)
-def restored(swift):
-    """All object servers run again after each test, as configured."""
-    yield
-    swift.settings.without_filter = ()
-    for name in SERVERS:
-        with contextlib.suppress(TypeError, ProcessLookupError):
-            os.kill(swift.pid(name), signal.SIGCONT)
-    restart(swift, *SERVERS)
-
-
-def restart(swift, *names):
-    swift.stop(*names, seconds=0)
-    swift.start(*names)
-    time.sleep(1.1)  # The proxy has by then forgotten their errors.
+pytestmark = pytest.mark.usefixtures('restored')
 
 
 @pytest.fixture
@@ -75,43 +59,37 @@ def check(many, wanted, found):
         assert got.data == [many[item['object']][first:last + 1]]
 
 
-@contextlib.contextmanager
-def begun(tester, container, wanted):
-    """A batch of which the client has read but little.
-
-    :returns: a function that returns all of the body
-    """
-    connection = tester.connect(timeout=120)
-    connection.request(
-        'POST', f'{tester.account}/{container}?batch-read=1',
-        api.lines(wanted), {'X-Auth-Token': tester.token})
-    response = connection.getresponse()
-    assert response.status == 200
-    head = response.read(100 * KIB)
-    try:
-        yield lambda: head + response.read()
-    finally:
-        connection.close()
+def test_a_container_of_which_nothing_is_known(swift, tester, container):
+    """Swift cannot tell where its objects are; others are read."""
+    tester.put(f'/{container}/o', b'known')
+    wanted = [{'container': name, 'object': 'o'}
+              for name in (f'{container}-none', container)]
+    tester.batch(wanted[1:])
+    swift.stop('container', seconds=0)
+    unknown, known = tester.batch(wanted)
+    assert unknown.status == 503
+    assert unknown.meta['reason'] == 'the container is not available'
+    assert known.data == [b'known']
 
 
 @pytest.mark.parametrize('victim', SERVERS)
 def test_killed_in_mid_stream(swift, tester, container, many, victim):
     wanted = large_batch(many)
-    with begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         swift.stop(victim, seconds=0)
         check(many, wanted, api.decode(rest(), len(wanted)))
 
 
 def test_two_of_three_killed_in_mid_stream(swift, tester, container, many):
     wanted = large_batch(many)
-    with begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         swift.stop('object-0', 'object-2', seconds=0)
         check(many, wanted, api.decode(rest(), len(wanted)))
 
 
 def test_hangs_in_mid_stream(swift, tester, container, many):
     wanted = large_batch(many)
-    with begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         os.kill(swift.pid('object-1'), signal.SIGSTOP)
         check(many, wanted, api.decode(rest(), len(wanted)))
 
@@ -119,7 +97,7 @@ def test_hangs_in_mid_stream(swift, tester, container, many):
 def test_all_killed_in_mid_stream(swift, tester, container, many):
     """What cannot be had is told, entry by entry."""
     wanted = large_batch(many)
-    with begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         swift.stop(*SERVERS, seconds=0)
         found = api.decode(rest(), len(wanted))
     whole = [(item, got) for item, got in zip(wanted, found)
@@ -148,7 +126,7 @@ def test_killed_and_started_while_batches_are_read(
         reader.start()
     for victim in SERVERS:
         time.sleep(0.3)
-        restart(swift, victim)
+        processes.restart(swift, victim)
     over.set()
     for reader in readers:
         reader.join()
@@ -158,7 +136,7 @@ def test_killed_and_started_while_batches_are_read(
 
 def test_no_filter_on_any(swift, tester, container, many):
     swift.settings.without_filter = (0, 1, 2)
-    restart(swift, *SERVERS)
+    processes.restart(swift, *SERVERS)
     wanted = large_batch(many, 40, 64 * KIB)
     check(many, wanted, tester.batch(wanted, container))
 
@@ -166,7 +144,7 @@ def test_no_filter_on_any(swift, tester, container, many):
 @pytest.mark.parametrize('number', range(3))
 def test_no_filter_on_one(swift, tester, container, many, number):
     swift.settings.without_filter = (number,)
-    restart(swift, swift.object_server(number))
+    processes.restart(swift, swift.object_server(number))
     wanted = large_batch(many, 130, 64 * KIB)
     check(many, wanted, tester.batch(wanted, container))
 
@@ -222,13 +200,15 @@ def test_cut_file(swift, tester, container, blob):
 
 
 def test_file_is_cut_in_mid_stream(swift, tester, container):
-    """The rest is read from another disk, from the right byte on."""
+    """The rest is read with a GET, from the right byte on."""
     body = os.urandom(48 * 1024 * KIB)
     tester.put(f'/{container}/o', body)
     wanted = [{'object': 'o', 'ranges': [[5, len(body) - 9]]}]
-    replicas = list(disks.directories(swift, container, 'o').values())
-    with begun(tester, container, wanted) as rest:
-        for path in replicas[:2]:
+    with tester.begun_batch(wanted, container) as rest:
+        replicas = {**disks.read_replicas(swift, container, 'o'),
+                    **disks.directories(swift, container, 'o')}
+        # The one that is being read, and another.
+        for path in list(replicas.values())[:2]:
             file, = path.glob('*.data')
             os.truncate(file, 30 * 1024 * KIB)
         got, = api.decode(rest(), 1)
@@ -290,7 +270,7 @@ def test_stale_replica(swift, tester, container):
     tester.delete(f'/{container}/o')
     tester.put(f'/{container}/p', b'b' * 100000)
     swift.start('object-0')
-    time.sleep(1.1)
+    processes.forget_errors()
     halves = [[0, 49999], [50000, None]]
     for _ in range(10):
         found = tester.batch(
@@ -304,12 +284,34 @@ def test_stale_replica(swift, tester, container):
         assert {got.status for got in found[1::2]} <= {206, 409}
 
 
+def test_stale_replica_in_a_large_batch(swift, tester, container):
+    """What is asked for before anything has come is of one version as well."""
+    tester.put(f'/{container}/o', b'a' * 100)
+    tester.put(f'/{container}/other', b'other')
+    swift.stop('object-0', seconds=0)
+    tester.put(f'/{container}/o', b'b' * 100)
+    swift.start('object-0')
+    processes.forget_errors()
+    # The second half is asked for before the first "o" has come.
+    wanted = [{'object': 'other'}] * 700
+    for number in (400, 650):
+        wanted[number] = {'object': 'o'}
+    seen = set()
+    for _ in range(12):
+        found = tester.batch(wanted, container)
+        first, second = found[400], found[650]
+        assert first.status == 200
+        assert second.data == first.data or second.status == 409
+        seen.add((*first.data, second.status))
+    assert len(seen) > 1  # Both versions, or one that was refused.
+
+
 def test_overwritten_in_mid_stream(swift, tester, container):
     old, new = b'o' * 2048 * KIB, b'n' * 2048 * KIB
     tester.put(f'/{container}/o', old)
     wanted = [{'object': 'o', 'ranges': [[n, n + 256 * KIB - 1]]}
               for n in range(256)]
-    with begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         tester.put(f'/{container}/o', new)
         swift.stop('object-0', seconds=0)
         found = api.decode(rest(), len(wanted))
@@ -345,7 +347,7 @@ def test_clients_that_go_away(swift, tester, container, many):
     files = {name: len(os.listdir(f'/proc/{swift.pid(name)}/fd'))
              for name in ('proxy', *SERVERS)}
     for _ in range(80):  # More than may be answered at once.
-        with begun(tester, container, wanted):
+        with tester.begun_batch(wanted, container):
             pass
     check(many, wanted, tester.batch(wanted, container))
     deadline = time.monotonic() + 20
@@ -359,10 +361,9 @@ def test_clients_that_go_away(swift, tester, container, many):
         time.sleep(0.2)
 
 
-def test_frames_of_a_begun_batch_are_cut(swift, tester, container, many):
-    """Without its last frame an answer is not whole."""
-    body = tester.post_batch(large_batch(many, 4, 1000), container).body
-    stream = io.BytesIO(body[:-1])
-    with pytest.raises(frames.FrameError):
-        while True:
-            frames.read(stream.read)
+def test_a_proxy_that_dies(swift, tester, container, many):
+    """Its answer does not end as if it were whole."""
+    with tester.begun_batch(large_batch(many), container) as rest:
+        swift.stop('proxy', seconds=0)
+        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+            rest()

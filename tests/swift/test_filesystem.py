@@ -17,7 +17,6 @@ import io
 import pickle
 import random
 import tarfile
-import time
 
 import fsspec
 import pytest
@@ -29,35 +28,13 @@ from ai_factory_plugins.dataset import filesystem
 from ai_factory_plugins.dataset import shards
 from cloud.services import swift as swift_module
 from tests.swift import conftest
+from tests.swift import logs
 
 
 def options(swift, proxy='proxy', user='tester'):
     return {'auth_url': f'{swift.url(proxy)}/auth/v1.0',
             'user': f'test:{user}',
             'key': swift_module.USERS['test', user][0]}
-
-
-class Requests:
-    """How often a proxy was asked for batches, by its own log."""
-
-    def __init__(self, swift):
-        self.path = swift.layout.log('proxy')
-        time.sleep(0.3)  # Those before may not be there yet.
-        self.start = self.path.stat().st_size
-
-    @property
-    def count(self):
-        """How often; the log has it a moment after the client."""
-        deadline = time.monotonic() + 10
-        while not self._read() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.3)
-        return self._read()
-
-    def _read(self):
-        with open(self.path, 'rb') as stream:
-            stream.seek(self.start)
-            return stream.read().count(b'batch-read%3D1')
 
 
 @pytest.fixture(params=['proxy', conftest.STOCK])
@@ -94,7 +71,7 @@ def test_many_ranges_are_one_request(swift, blobs):
     found = filesystem.SwiftFileSystem(
         skip_instance_cache=True, **options(swift))
     path = next(iter(blobs))
-    requests = Requests(swift)
+    requests = logs.Batches(swift)
     starts = list(range(0, 9000, 45))
     ends = [start + 30 for start in starts]
     assert found.cat_ranges([path] * 200, starts, ends) == [
@@ -105,7 +82,7 @@ def test_many_ranges_are_one_request(swift, blobs):
 def test_many_files_are_one_request(swift, blobs):
     found = filesystem.SwiftFileSystem(
         skip_instance_cache=True, **options(swift))
-    requests = Requests(swift)
+    requests = logs.Batches(swift)
     assert found.cat(list(blobs)) == blobs
     assert requests.count == 1
 
@@ -205,7 +182,7 @@ def test_merged_tasks(swift, blobs, container):
         reader.close()
         return found
 
-    requests = Requests(swift)
+    requests = logs.Batches(swift)
     cancelled, missing, good = asyncio.run(read())
     assert isinstance(cancelled, asyncio.CancelledError)
     assert missing.status == 404
@@ -241,7 +218,7 @@ def test_shards(swift, samples, container):
     assert len(dataset) == 60
     order = random.Random(3).sample(range(60), 60)
     assert dict(dataset.__getitems__(order)) == content
-    requests = Requests(swift)
+    requests = logs.Batches(swift)
     keys = [key for key, _ in dataset.__getitems__(order[:16])]
     assert keys == [index[number].key for number in order[:16]]
     assert requests.count == 1

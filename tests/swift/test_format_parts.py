@@ -90,6 +90,8 @@ def test_ranges_that_swift_does_not_allow():
             f'{a}-{b}' for a, b in found)).ranges_for_length(size)
     many = [(n * 10, n * 10 + 4) for n in range(60)]
     assert resolve(many) == [(a, b + 1) for a, b in many]
+    touching = [(n * 10, n * 10 + 9) for n in range(60)]
+    assert resolve(touching) == [(a, b + 1) for a, b in touching]
     assert resolve(many[::-1]) == []
     assert resolve([*many, (590, 999)]) == []
     assert resolve(many, 500) == []

@@ -23,9 +23,11 @@ import uuid
 import pytest
 
 from tests.swift import api
+from tests.swift import caches
 from tests.swift import conftest
 from tests.swift import disks
 from tests.swift import output
+from tests.swift import processes
 from tests.swift import s3 as s3_module
 
 KIB = 1024
@@ -89,9 +91,8 @@ def test_accept(tester, container):
     for accept, query, status in (
             ('text/html', '', 406), ('nonsense', '', 400),
             ('*/*', '&format=zip', 400), ('*/*', '&format=', 400)):
-        response = tester.request(
-            'POST', f'/{container}', b'{"object":"o"}\n',
-            f'?batch-read=1{query}', Accept=accept)
+        response = tester.post_batch(
+            [{'object': 'o'}], container, query, Accept=accept)
         assert response.status == status
 
 
@@ -124,17 +125,15 @@ def test_kinds(encrypting, tester, container, ec_container, blob):
 def test_rights(swift, tester, container):
     tester.put(f'/{container}/o', b'secret')
     reader = api.Api(swift, user='reader')
-    response = reader.request(
-        'POST', f'/{container}', b'{"object":"o"}\n',
-        '?batch-read=1&format=tar', account=tester.account)
+    response = reader.post_batch(
+        [{'object': 'o'}], container, '&format=tar', account=tester.account)
     assert response.status == 403
     tester.put(f'/{container}-open', X_Container_Read='test:reader')
     tester.put(f'/{container}-open/o', b'open')
-    found, _ = output.whole(reader.request(
-        'POST', '', api.lines([
-            {'container': name, 'object': 'o'}
-            for name in (container, f'{container}-open')]),
-        '?batch-read=1&format=tar', account=tester.account).body)
+    found, _ = output.whole(output.ask(reader, [
+        {'container': name, 'object': 'o'}
+        for name in (container, f'{container}-open')],
+        None, '&format=tar', account=tester.account).body)
     assert json.loads(found[0][2])['status'] == 403
     assert found[1][2] == b'open'
     assert not any(b'secret' in data for _, _, data in found)
@@ -205,45 +204,28 @@ def test_a_damaged_object_cuts_the_answer(swift, tester, container, kind):
         assert f'--{boundary}--'.encode() not in received
 
 
+def begun_tar(tester, container):
+    """More than the sockets hold, of which the client has read but little."""
+    return tester.begun(
+        'POST', f'/{container}', api.lines([{'object': 'o'}] * 40),
+        '?batch-read=1&format=tar')
+
+
 def test_a_client_that_goes_away(swift, tester, container):
     tester.put(f'/{container}/o', os.urandom(2048 * KIB))
     for _ in range(conftest.MAX_BATCHES + 2):
-        connection = tester.connect()
-        connection.request(
-            'POST', f'{tester.account}/{container}?batch-read=1&format=tar',
-            api.lines([{'object': 'o'}] * 40), {'X-Auth-Token': tester.token})
-        connection.getresponse().read(100 * KIB)
-        connection.close()
-        time.sleep(0.05)
-    deadline = time.monotonic() + 20
-    while True:
-        response = tester.request(
-            'POST', f'/{container}', b'{"object":"o"}', '?batch-read=1')
-        if response.status == 200:
-            break
-        assert response.status == 503 and time.monotonic() < deadline
-        time.sleep(0.2)
+        with begun_tar(tester, container):
+            pass
+    caches.until(lambda: tester.post_batch(
+        [{'object': 'o'}], container).status == 200)
 
 
 def test_a_client_that_does_not_read(swift, tester, container):
     """Its answer is cut; it must not end as if it were whole."""
     tester.put(f'/{container}/o', os.urandom(2048 * KIB))
-    proxy, swift.settings.proxy = swift.settings.proxy, {
-        **swift.settings.proxy, 'client_timeout': 1}
-    try:
-        swift.stop('proxy', seconds=0)
-        swift.start('proxy')
-        connection = tester.connect()
-        connection.request(
-            'POST', f'{tester.account}/{container}?batch-read=1&format=tar',
-            api.lines([{'object': 'o'}] * 40), {'X-Auth-Token': tester.token})
-        response = connection.getresponse()
-        response.read(100 * KIB)
-        time.sleep(4)
-        with pytest.raises((http.client.IncompleteRead, ConnectionError)):
-            response.read()
-        connection.close()
-    finally:
-        swift.settings.proxy = proxy
-        swift.stop('proxy', seconds=0)
-        swift.start('proxy')
+    with processes.configured(
+            swift, proxy={**swift.settings.proxy, 'client_timeout': 1}):
+        with begun_tar(tester, container) as rest:
+            time.sleep(4)
+            with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+                rest()

@@ -15,28 +15,19 @@
 import types
 
 import pytest
-from swift.common import storage_policy
 from swift.common import swob
-from swift.obj import server
 
-from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import headers
 from ai_factory_plugins.swift import known
+from tests.swift import objects as helpers
 
-TARGET = backend.Target('d0', 7, 0, 'AUTH_a', 'c', 'o')
+TARGET = helpers.TARGET
 _OF_ANSWER = {'Content-Length', 'X-Backend-Fragments'}
 
 
 @pytest.fixture
 def controller(tmp_path, monkeypatch):
-    """An object server's controller, without a server."""
-    monkeypatch.setattr(
-        storage_policy, '_POLICIES', storage_policy.StoragePolicyCollection(
-            [storage_policy.StoragePolicy(0, 'gold', is_default=True)]))
-    (tmp_path / 'd0').mkdir()
-    return server.ObjectController({
-        'devices': str(tmp_path), 'mount_check': 'false',
-        'disable_fallocate': 'true'})
+    return helpers.controller(tmp_path, monkeypatch)
 
 
 def request(controller, method, body=None, at=1.5, **more):
@@ -67,9 +58,7 @@ def check(controller):
     response = request(controller, 'GET')
     expected = {name: value for name, value in response.headers.items()
                 if name not in _OF_ANSWER}
-    disk_file = controller.get_diskfile(
-        TARGET.device, str(TARGET.partition), *TARGET[3:],
-        policy=storage_policy.POLICIES[0])
+    disk_file = helpers.disk_file(controller)
     etag = expected['Etag'] = expected['Etag'].strip('"')
     with disk_file.open():
         both = [told(controller, opened)
@@ -107,8 +96,6 @@ def test_too_many(controller, monkeypatch):
     """They would not fit into a frame; nothing is told then."""
     request(controller, 'PUT', b'body', Content_Type='x')
     monkeypatch.setattr(headers, '_LIMIT', 100)
-    disk_file = controller.get_diskfile(
-        TARGET.device, str(TARGET.partition), *TARGET[3:],
-        policy=storage_policy.POLICIES[0])
+    disk_file = helpers.disk_file(controller)
     with disk_file.open():
         assert headers.of(controller, disk_file) == {}

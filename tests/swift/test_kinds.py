@@ -14,26 +14,27 @@
 
 import json
 import os
-import time
 
 import pytest
 
+from tests.swift import api
+from tests.swift import caches
 from tests.swift import disks
 
 RANGES = [[0, 9], [100000, 180000], [None, 77], [5, 5], [1000000, None]]
 
 
-def compare(api, container, name, wanted=RANGES):
+def compare(user, container, name, wanted=RANGES):
     """A batch gives what ordinary GETs give.
 
     :returns: what the batch gave
     """
-    got, = api.batch([{'object': name, 'ranges': wanted}], container)
-    each = api.batch(
+    got, = user.batch([{'object': name, 'ranges': wanted}], container)
+    each = user.batch(
         [{'object': name, 'ranges': [item]} for item in wanted]
         + [{'object': name}], container)
-    expected = [api.get(f'/{container}/{name}', item) for item in wanted]
-    expected.append(api.get(f'/{container}/{name}'))
+    expected = [user.get(f'/{container}/{name}', item) for item in wanted]
+    expected.append(user.get(f'/{container}/{name}'))
     assert [one.status for one in each] == [
         response.status for response in expected]
     for one, response in zip(each, expected):
@@ -44,7 +45,7 @@ def compare(api, container, name, wanted=RANGES):
         assert got.data == [response.body for response in expected[:-1]]
     else:
         assert got.status not in (200, 206)
-    return [one for one in each]
+    return each
 
 
 @pytest.fixture
@@ -68,9 +69,8 @@ def test_slo(tester, container, segments, blob):
         found = compare(tester, container, 'slo')
         assert found[-1].data == [blob]
     # The batch's query is not that of the reads.
-    response = tester.request(
-        'POST', f'/{container}', b'{"object":"slo"}',
-        '?batch-read=1&multipart-manifest=get')
+    response = tester.post_batch(
+        [{'object': 'slo'}], container, '&multipart-manifest=get')
     assert blob[:100] in response.body
     etag = found[-1].meta['etag']
     found = tester.batch([
@@ -99,8 +99,6 @@ def test_symlinks(tester, container, blob):
 
 
 def test_symlink_to_a_forbidden_container(swift, tester, container):
-    from tests.swift import api
-
     tester.put(f'/{container}/target', b'secret')
     tester.put(f'/{container}-open', X_Container_Read='test:reader')
     tester.put(f'/{container}-open/link',
@@ -174,10 +172,9 @@ def test_deleted(tester, container, blob):
 
 
 def test_expired(tester, container, blob):
-    tester.put(f'/{container}/o', blob, X_Delete_After='2')
+    tester.put(f'/{container}/o', blob, X_Delete_After='5')
     assert tester.batch([{'object': 'o'}], container)[0].data == [blob]
-    time.sleep(3)
-    assert tester.get(f'/{container}/o').status == 404
+    caches.until(lambda: tester.get(f'/{container}/o').status == 404)
     assert tester.batch([{'object': 'o'}], container)[0].status == 404
 
 

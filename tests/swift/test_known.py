@@ -107,8 +107,7 @@ def overwrite(controller, tmp_path):
 
 def overwrite_in_part(controller, tmp_path):
     """A newer file is there, the older has not been deleted yet."""
-    file, = tmp_path.glob('d0/objects/*/*/*/*.data')
-    kept = tmp_path / 'kept'
+    file, kept = helpers.data_file(tmp_path), tmp_path / 'kept'
     os.link(file, kept)
     helpers.put(controller, b'new', 2)
     os.rename(kept, file)
@@ -142,14 +141,12 @@ def remove(controller, tmp_path):
 
 
 def truncate(controller, tmp_path):
-    file, = tmp_path.glob('d0/objects/*/*/*/*.data')
-    os.truncate(file, 5)
+    os.truncate(helpers.data_file(tmp_path), 5)
     return 404
 
 
 def spoil_metadata(controller, tmp_path):
-    file, = tmp_path.glob('d0/objects/*/*/*/*.data')
-    os.setxattr(file, 'user.swift.metadata', b'spoiled')
+    os.setxattr(helpers.data_file(tmp_path), 'user.swift.metadata', b'spoiled')
     return 404
 
 
@@ -220,19 +217,11 @@ def test_a_manifest(controller, opened):
 def test_a_known_object_that_is_damaged(controller, tmp_path):
     memory = known.KnownObjects(5)
     helpers.put(controller, BODY, 1)
-    file, = tmp_path.glob('d0/objects/*/*/*/*.data')
-    with open(file, 'r+b') as stream:
-        stream.write(b'wrong')
+    helpers.damage(tmp_path)
     assert read(controller, memory) == b'wrong' + BODY[5:]
-    found = disk.OpenObject(controller, TARGET, True, memory)
-    checksum = found.checksum()
-    checksum.update(found.read(0, found.size))
-    with pytest.raises(disk.Refused) as caught:
-        found.check(checksum)
-    assert caught.value.status == backend.VOID
-    found.close()
+    helpers.check_damage(
+        disk.OpenObject(controller, TARGET, True, memory), tmp_path)
     assert read(controller, memory) == 404
-    assert list(tmp_path.glob('d0/quarantined/objects/*'))
 
 
 def test_a_known_object_on_a_disk_that_fails(controller, monkeypatch):

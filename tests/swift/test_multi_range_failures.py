@@ -15,30 +15,17 @@
 import contextlib
 import http.client
 import os
-import signal
-import time
 
 import pytest
 
 from tests.swift import beside
 from tests.swift import conftest
+from tests.swift import processes
 
 KIB = 1024
+HALVES = 'bytes=0-23999999,24000000-'  # of the large object
 
-
-@contextlib.contextmanager
-def begun(tester, path, header):
-    """A GET of which the client has read but little."""
-    connection = tester.connect(timeout=120)
-    connection.request('GET', f'{tester.account}{path}', headers={
-        'X-Auth-Token': tester.token, 'Range': header})
-    response = connection.getresponse()
-    assert response.status == 206
-    head = response.read(100 * KIB)
-    try:
-        yield lambda: head + response.read()
-    finally:
-        connection.close()
+pytestmark = pytest.mark.usefixtures('restored')
 
 
 @pytest.fixture
@@ -48,30 +35,19 @@ def large(tester, container):
     return f'/{container}/o', body
 
 
-@pytest.fixture
-def restored(swift):
-    yield
-    for name in swift.names():
-        with contextlib.suppress(TypeError, ProcessLookupError):
-            os.kill(swift.pid(name), signal.SIGCONT)
-        if swift.pid(name) is None:
-            swift.start(name)
-    time.sleep(1.1)
-
-
-def test_servers_that_die(swift, tester, large, restored):
+def test_servers_that_die(swift, tester, large):
     """What is missing comes from another replica."""
     path, body = large
-    with begun(tester, path, 'bytes=0-23999999,24000000-') as rest:
+    with tester.begun('GET', path, Range=HALVES) as rest:
         swift.stop('object-0', 'object-2', seconds=0)
         found = rest()
     assert found.count(b'Content-Range') == 2
     assert body[:24000000] in found and body[24000000:] in found
 
 
-def test_all_servers_die(swift, tester, large, restored):
+def test_all_servers_die(swift, tester, large):
     path, body = large
-    with begun(tester, path, 'bytes=0-23999999,24000000-') as rest:
+    with tester.begun('GET', path, Range=HALVES) as rest:
         swift.stop('object-0', 'object-1', 'object-2', seconds=0)
         with pytest.raises(http.client.IncompleteRead):
             rest()
@@ -79,37 +55,31 @@ def test_all_servers_die(swift, tester, large, restored):
 
 def test_overwritten_in_mid_stream(swift, tester, large):
     path, body = large
-    with begun(tester, path, 'bytes=0-23999999,24000000-') as rest:
+    with tester.begun('GET', path, Range=HALVES) as rest:
         tester.put(path, b'new')
         found = rest()
     assert body[:24000000] in found and body[24000000:] in found
 
 
 def test_no_filter_on_object_servers(swift, tester, stock, container, blob):
-    names = [name for name in swift.names() if name.startswith('object')]
     tester.put(f'/{container}/o', blob)
-
-    def restart():
-        swift.stop(*names, seconds=0)
-        swift.start(*names)
-        time.sleep(1.1)
     swift.settings.without_filter = (0, 1, 2)
-    try:
-        restart()
-        status, *_ = beside.same(
-            tester, stock, f'/{container}/o', 'bytes=0-1,4-5')
-        assert status == 206
-    finally:
-        swift.settings.without_filter = ()
-        restart()
+    processes.restart(swift, *processes.object_servers(swift))
+    status, *_ = beside.same(
+        tester, stock, f'/{container}/o', 'bytes=0-1,4-5', False)
+    assert status == 206
 
 
-def test_too_many_at_once_go_to_swift(swift, tester, large):
+def test_too_many_at_once_go_to_swift(swift, tester, container, large):
+    """And batches are not counted with them."""
     path, body = large
     with contextlib.ExitStack() as stack:
         for _ in range(conftest.MAX_BATCHES):
-            stack.enter_context(begun(tester, path, 'bytes=0-23999999,-9'))
-        before = beside.settled_reads(swift)
-        response = tester.request('GET', path, Range='bytes=0-1,4-5')
+            stack.enter_context(tester.begun(
+                'GET', path, Range='bytes=0-23999999,-9'))
+        beside.settled_reads(swift)
+        with beside.answered_here(swift, False):
+            response = tester.request('GET', path, Range='bytes=0-1,4-5')
         assert response.status == 206
-        assert beside.reads(swift) == before
+        got, = tester.batch([{'object': 'o', 'ranges': [[0, 9]]}], container)
+        assert got.data == [body[:10]]

@@ -35,32 +35,7 @@ from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import batch_read
 from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import disk
-from ai_factory_plugins.swift import options
-from ai_factory_plugins.swift import range_server
 from ai_factory_plugins.swift import window
-
-
-@pytest.mark.parametrize('known', [batch_read.OPTIONS, range_server.OPTIONS])
-def test_options_are_bounded(known):
-    defaults = options.read(known, {'use': 'egg:x', 'unknown': '5'})
-    assert defaults.keys() == known.keys()
-    for name, option in known.items():
-        if isinstance(option, options.Flag):
-            assert options.read(known, {name: 'no'})[name] is False
-            continue
-        assert option.low <= option.default <= option.high
-        for text in (option.low, option.high):
-            assert options.read(known, {name: str(text)})[name] == text
-        for text in (option.low - 1, option.high + 1, '', 'x', '1.5'):
-            with pytest.raises(ValueError, match=name):
-                options.read(known, {name: str(text)})
-
-
-@pytest.mark.parametrize('module', [batch_read, range_server])
-def test_servers_do_not_start_with_bad_options(module):
-    name = next(iter(module.OPTIONS))
-    with pytest.raises(ValueError, match=name):
-        module.filter_factory({}, **{name: '0'})
 
 
 @pytest.mark.parametrize('name, plain', [
@@ -111,9 +86,16 @@ def test_whose_answers_hold_for_a_container():
         assert not access._is_blind(unknown)
 
 
-def test_others_are_asked_for_each_object(monkeypatch):
-    monkeypatch.setattr(access, 'get_container_info', lambda *args, **kw: {
-        'status': 200, 'storage_policy': '0', 'read_acl': ''})
+@pytest.fixture
+def container_info(monkeypatch):
+    """What Swift tells of all containers."""
+    found = {'status': 200, 'storage_policy': '0', 'read_acl': ''}
+    monkeypatch.setattr(
+        access, 'get_container_info', lambda *args, **kw: found)
+    return found
+
+
+def test_others_are_asked_for_each_object(container_info):
     rights = access.Access({
         'swift.authorize': ByName().authorize, 'REQUEST_METHOD': 'POST',
         'PATH_INFO': '/v1/a/c'}, None, 'v1', 'a')
@@ -122,6 +104,38 @@ def test_others_are_asked_for_each_object(monkeypatch):
     assert rights.check(wanted) == {1: 403}
     with pytest.raises(access.Denied):
         rights.check(wanted[1:])
+
+
+@pytest.mark.parametrize('wrong', [{'status': 503}, {'storage_policy': '99'}])
+def test_containers_of_which_nothing_is_known(container_info, wrong):
+    container_info.update(wrong)
+    assert access.Access({}, None, 'v1', 'a').container('c').status == 503
+
+
+def refuse(req):
+    return swob.HTTPUnauthorized(request=req)
+
+
+@pytest.mark.parametrize('environ, status', [
+    ({}, 401), ({'swift.authorize': None}, 403),
+    ({'swift.authorize_override': True}, 403),
+    ({'s3api.auth_details': {}}, 403),
+    ({'s3api.auth_details': {}, batch_read.OF_S3: True}, 401),
+    ({'HTTP_HOST': 'denied.example:80'}, 403)])
+def test_whose_batches_are_authorised(container_info, environ, status):
+    """Only those of who has authenticated, for more than one object.
+
+    The authorizer, which refuses all, is asked, or the filter says 403 itself.
+    """
+    found = batch_read.filter_factory({})(None)
+    found._pipeline_final_app = types.SimpleNamespace(
+        deny_host_headers=('denied.example',))
+    req = swob.Request.blank('/v1/a/c?batch-read=1', {
+        'REQUEST_METHOD': 'POST', 'swift.authorize': refuse, **environ},
+        body=b'{"object":"o"}\n')
+    if req.environ['swift.authorize'] is None:
+        del req.environ['swift.authorize']
+    assert req.get_response(found).status_int == status
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@
 import hashlib
 import os
 import random
-import time
 
 import pytest
+
+from tests.swift import caches
 
 NAMES = ['plain', 'with space', 'pa/th', 'a%2Fb', '100%', 'ümlaut-名前-🎉',
          'q?x=y&z', 'semi;colon', 'plus+plus', '..', 'a/../b', 'new\nline',
@@ -189,9 +190,9 @@ def test_object_servers_see_no_errors(swift, tester, container, blob):
     for count in (1, 5, 200):
         tester.batch([{'object': 'o', 'ranges': [[n, 4000 * n + 5]]}
                       for n in range(count)], container)
-    time.sleep(0.3)
-    seen = ''.join(
-        log.read_text(errors='replace')[size:]
-        for log, size in zip(logs, before))
-    assert seen.count('READV') >= 3
-    assert 'Traceback' not in seen
+
+    def seen():
+        return ''.join(log.read_bytes()[size:].decode('utf-8', 'replace')
+                       for log, size in zip(logs, before))
+    caches.until(lambda: seen().count('READV') >= 3)
+    assert 'Traceback' not in seen()

@@ -21,6 +21,7 @@ import time
 
 import pytest
 
+from ai_factory_plugins.dataset import entries
 from tests.swift import api
 from tests.swift import conftest
 
@@ -79,14 +80,34 @@ def test_chunked(tester, container):
     assert response.status == 200
     assert len(api.decode(response.read(), 2)) == 2
     connection.close()
-    connection = tester.connect()
-    try:
-        connection.request('POST', path, (GOOD * 1000 for _ in range(1000)),
-                           fields, encode_chunked=True)
-        assert connection.getresponse().status == 413
-    except OSError:
-        pass  # The server has hung up while this was still sending.
-    connection.close()
+
+
+def padded(size):
+    """Few entries in so many bytes."""
+    line = GOOD[:-1].ljust(entries.MAX_LINE) + b'\n'
+    body = line * (size // len(line))
+    return body + GOOD[:-1].ljust(size - len(body))
+
+
+@pytest.mark.parametrize('chunked', [False, True])
+def test_bytes_of_the_body(tester, container, chunked):
+    """One too many is refused, however the client sends them."""
+    limit = tester.swift.info()['batch_read']['max_body']
+    path = f'{tester.account}/{container}?batch-read=1'
+    for size, status in ((limit, 200), (limit + 1, 413)):
+        body = padded(size)
+        assert len(body) == size
+        connection = tester.connect()
+        connection.request(
+            'POST', path, iter([body]) if chunked else body,
+            {'X-Auth-Token': tester.token}, encode_chunked=chunked)
+        response = connection.getresponse()
+        assert response.status == status
+        if status == 200:
+            assert len(api.decode(response.read(), body.count(b'"o"')))
+        else:
+            assert response.read() == b'more than %d bytes' % limit
+        connection.close()
 
 
 def test_batches_are_counted(tester, container):
@@ -104,6 +125,13 @@ def test_too_many_bytes(tester, container):
         [small] + [{'object': 'large'}] * 4 + [small], container)
     assert [got.status for got in found] == [206, 200, 200, 200, 413, 413]
     assert all(got.data == [body] for got in found[1:4])
+
+
+def test_as_many_bytes_as_a_batch_may_have(tester, container):
+    tester.put(f'/{container}/large', bytes(conftest.MAX_BYTES // 4))
+    whole, byte = {'object': 'large'}, {'object': 'o', 'ranges': [[0, 0]]}
+    assert [got.status for got in tester.batch(
+        [whole] * 4 + [byte], container)] == [200] * 4 + [413]
 
 
 def test_too_many_batches(tester, container):

@@ -16,6 +16,7 @@ The names are those that doc/source/admin/swift.rst and swift-cache.rst give.
 """
 
 import itertools
+import os
 import pathlib
 import re
 import time
@@ -25,6 +26,8 @@ import pytest
 from cloud.services import swift as swift_module
 from tests.swift import api
 from tests.swift import caches
+from tests.swift import disks
+from tests.swift import processes
 from tests.swift import statsd as module
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -50,7 +53,7 @@ def statsd():
 @pytest.fixture(scope='module')
 def swift(statsd):
     """All filters in one pipeline; all servers tell the same statsd."""
-    found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
+    settings = swift_module.Settings(
         object_servers=2, replicas=2, proxies={'proxy': 'block_cache'},
         s3api={}, batch_read={'recheck_servers': 0}, block_caches={
             'block_cache': {
@@ -59,13 +62,10 @@ def swift(statsd):
                 'readahead': BLOCK}},
         memcache={'error_suppression_interval': 1},
         proxy={'error_suppression_interval': 1},
-        default=statsd.options(PREFIX)))
-    found.destroy()
-    try:
-        caches.up(found)
+        default=statsd.options(PREFIX))
+    with processes.running(swift_module.Swift(
+            STATE, BASE_PORT, settings), caches.up) as found:
         yield found
-    finally:
-        found.destroy()
 
 
 @pytest.fixture
@@ -93,12 +93,10 @@ def counted(statsd):
             self.start()
 
         def start(self):
-            time.sleep(0.3)  # A batch is counted when its client has it all.
-            self._before = statsd.counts()
+            self._before = statsd.settled_counts()
 
         def of(self, name):
-            time.sleep(0.3)
-            found = statsd.counts() - self._before
+            found = statsd.settled_counts() - self._before
             start = name_of(name, '')
             return {key.removeprefix(start): value
                     for key, value in found.items() if key.startswith(start)}
@@ -155,6 +153,25 @@ def test_a_batch_whose_server_fails(swift, owner, path, counted):
     assert found['failovers'] >= 1
     assert found['entries'] == 4 * found['batches']
     assert found['bytes'] == found['entries']
+
+
+def test_a_server_that_dies_while_it_is_read(swift, owner, path, counted):
+    """Another is asked for what is missing, from the right byte on."""
+    body, container = os.urandom(48 * LEAST), path.split('/')[1]
+    owner.put(path, body)
+    counted.start()
+    with owner.begun_batch([{
+            'object': 'o', 'ranges': [[5, len(body) - 9]]}],
+            container) as rest:
+        (server, _), = disks.read_replicas(swift, container, 'o')
+        swift.stop(server, seconds=0)
+        got, = api.decode(rest(), 1)
+    swift.start(server)
+    processes.forget_errors()
+    assert got.data == [body[5:-8]]
+    found = counted.of('batch-read')
+    assert found['failovers'] == 1
+    assert 'ordinary' not in found
 
 
 def test_reads_of_the_cache(owner, path, counted, statsd):

@@ -28,7 +28,7 @@ import pyarrow.fs
 import s3fs
 
 REGION = 'us-east-1'
-PART = 5 * 1024 * 1024
+PART = 5 * 1024 * 1024  # the least that a part may have
 
 
 class Boto3:

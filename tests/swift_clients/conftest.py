@@ -21,7 +21,6 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-import time
 import uuid
 
 import boto3
@@ -30,14 +29,16 @@ import botocore.exceptions
 import pytest
 
 from cloud.services import swift as swift_module
+from tests.swift import processes
 from tests.swift import statsd as statsd_module
+from tests.swift_clients import clients
 
 STATE = pathlib.Path(__file__).parents[2] / '.cloud-swift-clients'
 BASE_PORT = 23140
 S3_ACL, STOCK, CACHED = 'proxy-s3-acl', 'proxy-stock', 'proxy-cached'
 PROXIES = ('proxy', S3_ACL, STOCK, CACHED)
-REGION = 'us-east-1'
-PART = 5 * 1024 * 1024  # the least that a part may have
+REGION = clients.REGION
+PART = clients.PART
 MIB = 1024 * 1024
 # Whole objects of these tests are cached.
 BLOCK_CACHE = {'block_size': 65536, 'max_read': 16 * MIB}
@@ -78,17 +79,14 @@ def statsd():
 
 @pytest.fixture(scope='session')
 def swift(statsd):
-    found = swift_module.Swift(STATE, BASE_PORT, swift_module.Settings(
+    settings = swift_module.Settings(
         proxies={name: 'block_cache' if name == CACHED else ''
                  for name in PROXIES},
         stock=(STOCK,), s3api={}, s3_acl=(S3_ACL,), block_caches={
-            'block_cache': {**BLOCK_CACHE, **statsd.options()}}))
-    found.destroy()
-    try:
-        found.up()
+            'block_cache': {**BLOCK_CACHE, **statsd.options()}})
+    with processes.running(swift_module.Swift(
+            STATE, BASE_PORT, settings)) as found:
         yield found
-    finally:
-        found.destroy()
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -118,8 +116,15 @@ def owner(swift, request):
 @pytest.fixture(scope='session')
 def reader(swift, owner):
     """A user of the same account whom nobody has given rights."""
-    return Site(owner.url, 'test:reader', swift_module.USERS[
-        'test', 'reader'][0])
+    return dataclasses.replace(site(swift, 'proxy', 'reader'), url=owner.url)
+
+
+@pytest.fixture(params=clients.ALL, ids=lambda kind: kind.__name__)
+def kind(request):
+    """One of the clients."""
+    if request.param is clients.Mountpoint:
+        pytest.importorskip('s3torchconnectorclient')
+    return request.param
 
 
 class Watch:
@@ -157,11 +162,9 @@ class Watch:
 
     @contextlib.contextmanager
     def _counted(self):
-        time.sleep(0.2)
-        before, counts = self._statsd.counts(), {}
+        before, counts = self._statsd.settled_counts(), {}
         yield counts
-        time.sleep(0.2)
-        after = self._statsd.counts()
+        after = self._statsd.settled_counts()
         counts.update({
             name: after[f'block-cache.{name}'] - before[f'block-cache.{name}']
             for name in ('hits', 'misses', 'partial', 'bypassed', 'fills')})

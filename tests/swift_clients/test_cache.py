@@ -20,7 +20,6 @@ import urllib.request
 
 import pytest
 
-from cloud.services import swift as swift_module
 from tests.swift_clients import clients
 from tests.swift_clients import conftest
 
@@ -34,10 +33,9 @@ def owner(swift):
 
 
 @pytest.fixture(scope='module')
-def reader(owner):
+def reader(swift):
     """A user of the same account whom nobody has given rights."""
-    return conftest.Site(owner.url, 'test:reader', swift_module.USERS[
-        'test', 'reader'][0])
+    return conftest.site(swift, conftest.CACHED, 'reader')
 
 
 @pytest.fixture(scope='module')
@@ -50,13 +48,6 @@ def bucket(owner):
     name = f'b-{os.urandom(8).hex()}'
     owner.boto3().create_bucket(Bucket=name)
     return name
-
-
-@pytest.fixture(params=clients.ALL, ids=lambda kind: kind.__name__)
-def kind(request):
-    if request.param is clients.Mountpoint:
-        pytest.importorskip('s3torchconnectorclient')
-    return request.param
 
 
 @pytest.fixture
@@ -111,7 +102,7 @@ def test_overwritten(owner, watch, bucket, kind, key, sizes):
             assert client.read(bucket, key) == data
 
 
-def test_deleted(owner, watch, bucket, kind, key):
+def test_deleted(owner, bucket, kind, key):
     client, data = kind(owner), os.urandom(SMALL)
     client.write(bucket, key, data)
     assert client.read(bucket, key) == data
@@ -122,7 +113,7 @@ def test_deleted(owner, watch, bucket, kind, key):
     assert client.read(bucket, key) == data[::-1]
 
 
-def test_denied(swift, owner, reader, watch, bucket, kind, key):
+def test_denied(owner, reader, watch, bucket, kind, key):
     """Rights are looked at for each read, whatever is in the cache."""
     client, data = kind(owner), os.urandom(SMALL)
     client.write(bucket, key, data)

@@ -21,6 +21,7 @@ import tempfile
 import threading
 import unittest
 
+from ai_factory_plugins.dataset import frames
 from benchmarks.swift import __main__ as command
 from benchmarks.swift import layouts
 from benchmarks.swift import loads
@@ -53,6 +54,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data[first:last + 1])
 
+    def do_POST(self):
+        """A batch; /late/ leaves out the first entry, /more/ adds one."""
+        lines = self.rfile.read(int(self.headers['Content-Length']))
+        answer, number = b'', -1
+        for number, line in enumerate(lines.splitlines()):
+            item = json.loads(line)
+            (first, last), = item['ranges']
+            self.seen.append((item['object'], first))
+            if number or not self.path.startswith('/late'):
+                answer += b''.join(frames.encode(
+                    frames.ENTRY, 206, number, {}, layouts.body(
+                        item['object'], LAYOUT.size)[first:last + 1]))
+        if self.path.startswith('/more'):
+            answer += b''.join(frames.encode(
+                frames.ENTRY, 206, number + 1, {}, b'x'))
+        answer += b''.join(frames.encode(frames.END, 200, number + 1))
+        self.send_response(404 if self.path.startswith('/none') else 200)
+        self.send_header('Content-Length', str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
     def log_message(self, *_):
         pass
 
@@ -71,11 +93,12 @@ class LoadsTest(unittest.TestCase):
         self.addCleanup(server.shutdown)
         self.port = server.server_address[1]
 
-    def run_job(self, where='', once=True, clients=3, seconds=10):
+    def run_job(self, where='', once=True, clients=3, seconds=10, batch=0):
+        names = [None] if batch else LAYOUT.names
         target = loads.Target(self.port, {
-            name: f'{where}/{name}' for name in LAYOUT.names}, {})
+            name: f'{where}/{name}' for name in names}, {})
         return loads.run(loads.Job(
-            target, LAYOUT, ITEM, 0, clients, 0, seconds, once), {
+            target, LAYOUT, ITEM, batch, clients, 0, seconds, once), {
                 'front': [os.getpgid(0)]})
 
     def test_each_item_once(self):
@@ -87,6 +110,18 @@ class LoadsTest(unittest.TestCase):
         self.assertGreater(found.servers['front'], 0)
         self.assertGreater(found.generators, 0)
         self.assertLessEqual(found.busiest, 1.1)
+
+    def test_batches(self):
+        found = self.run_job(batch=3, clients=2)
+        self.assertEqual(8, found.items)
+        self.assertEqual(4, len(found.latencies))  # 3 and 1 of each client.
+        self.assertEqual(sorted(LAYOUT.items(ITEM)), sorted(self.seen))
+
+    def test_wrong_batches(self):
+        for where, reason in (
+                ('/late', 'Frame'), ('/more', 'more than'), ('/none', '404')):
+            with self.assertRaisesRegex(loads.LoadError, reason):
+                self.run_job(where, batch=2)
 
     def test_more_clients_than_items(self):
         self.assertEqual(8, self.run_job(clients=12).items)
@@ -176,8 +211,9 @@ class ReportTest(unittest.TestCase):
             sample(STOCK, 0, 100, 2), sample(STOCK, 1, 300, 4),
             sample(STOCK, 2, 200, 3),
             sample(BATCH, 0, 1000, 0.5, clients_busy=0.95),
-            report.Sample.failed(ways.CENTRE, BATCH, 1, 'no\nanswer'),
-            report.Sample.failed(ways.CENTRE, ways.ALL[-1], 0, 'not there')]
+            report.Sample(ways.CENTRE, BATCH, 1, error='no\nanswer'),
+            report.Sample(
+                ways.CENTRE, ways.ALL[-1], 0, error='not there')]
 
     def test_ratios_are_of_medians(self):
         stock, batch, none = report.lines(self.samples())

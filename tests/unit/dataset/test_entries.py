@@ -71,6 +71,44 @@ class ParseTest(unittest.TestCase):
         with self.assertRaises(entries.RequestError):
             parse(line, line, {'object': 'o', 'ranges': [[0, 0]]})
 
+    def test_lengths(self):
+        for name, most in (
+                ('id', 'x' * entries.MAX_ID), ('etag', 'x' * 128),
+                ('ranges', [[0, 0]] * entries.MAX_RANGES)):
+            for value, is_right in ((most, True), (most + most[:1], False)):
+                entry, = parse({'object': 'o', name: value},
+                               limits=entries.Limits(1, 2000))
+                self.assertEqual(entry.error is None, is_right, name)
+        line = b'{"object":"o"}'.ljust(entries.MAX_LINE)
+        self.assertEqual(len(entries.parse(line, LIMITS, 'c')), 1)
+        self.refused(413, line + b' ')
+
+    def test_positions(self):
+        for position, is_right in (
+                (entries.MAX_POSITION, True),
+                (entries.MAX_POSITION + 1, False), (-1, False), (True, False),
+                (1.0, False), ('1', False)):
+            for wanted in ([0, position], [position, None], [None, position]):
+                entry, = parse({'object': 'o', 'ranges': [wanted]})
+                self.assertEqual(entry.error is None, is_right, wanted)
+        entry, = parse({'object': 'o', 'ranges': [[5, 4]]})
+        self.assertEqual(entry.error.status, 400)
+
+    def test_names(self):
+        for name, status in (
+                ('a%2Fb', None), ('../a//b', None), ('ü\n', None), ('', 400),
+                (5, 400), ('a\0', 412), ('\ud800', 412)):
+            for container, line in (
+                    ('c', {'object': name}),
+                    (None, {'object': name, 'container': 'c'}),
+                    (None, {'object': 'o', 'container': name})):
+                expected = status
+                if line.get('container') == name and '/' in str(name):
+                    expected = 400
+                entry, = parse(line, container=container)
+                self.assertEqual(
+                    entry.error and entry.error.status, expected, line)
+
     def test_container_of_the_path(self):
         self.assertEqual(parse({'object': 'o'})[0].container, 'c')
         self.assertEqual(

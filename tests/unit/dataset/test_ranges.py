@@ -56,6 +56,15 @@ class ResolveTest(unittest.TestCase):
                 self.assertLessEqual(start + length, size)
 
 
+class HeaderTest(unittest.TestCase):
+
+    def test_examples(self):
+        for wanted, header in (
+                ((0, 9), 'bytes=0-9'), ((7, 7), 'bytes=7-7'),
+                ((5, None), 'bytes=5-'), ((None, 5), 'bytes=-5')):
+            self.assertEqual(ranges.header(wanted), header)
+
+
 class AfterTest(unittest.TestCase):
 
     @PATIENT

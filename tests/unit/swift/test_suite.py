@@ -10,6 +10,8 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+"""What is made of the reports of Swift's own functional tests."""
+
 import pathlib
 import tempfile
 
