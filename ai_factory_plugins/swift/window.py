@@ -177,15 +177,15 @@ class Reader:
         kind, meta = frames.ENTRY, _meta(pending)
         try:
             for start, length in pending.parts:
-                for at in range(start, start + length, frames.PIECE):
+                for at in range(start, start + length, frames.MAX_DATA):
                     data = opened.read(
-                        at, min(frames.PIECE, start + length - at))
+                        at, min(frames.MAX_DATA, start + length - at))
                     if checksum is not None:
                         checksum.update(data)
                         if at + len(data) == opened.size:
                             opened.check(checksum)
                     self.bytes += len(data)
-                    yield frames.encode(
+                    yield from frames.pieces(
                         kind, _status(pending), entry, meta, data)
                     kind, meta = frames.DATA, None
         except disk.Refused as exc:

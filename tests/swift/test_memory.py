@@ -22,7 +22,7 @@ import pytest
 from tests.swift import api
 from tests.swift import caches
 from tests.swift import large
-from tests.swift import test_multi_range
+from tests.swift import processes
 
 MIB = 1024 * 1024
 BATCHES = 64
@@ -32,7 +32,7 @@ MOST = 3 * MIB  # of one batch
 @pytest.fixture
 def proxy(swift):
     """Answers so many batches at once."""
-    with test_multi_range.configured(swift, batch_read={
+    with processes.configured(swift, batch_read={
             **swift.settings.batch_read, 'max_batches': BATCHES}):
         yield swift
 
@@ -52,13 +52,6 @@ def names(request, tester, container):
     return found
 
 
-def begin(tester, container, body):
-    connection = tester.connect(timeout=300)
-    connection.request('POST', f'{tester.account}/{container}?batch-read=1',
-                       body, {'X-Auth-Token': tester.token})
-    return connection
-
-
 def test_clients_that_do_not_read(proxy, tester, container, names):
     """Some data is on its way to each, and most stays with the disks."""
     wanted = [{'object': names[n % 4], 'ranges': [[n, n + MIB - 1]]}
@@ -67,18 +60,15 @@ def test_clients_that_do_not_read(proxy, tester, container, names):
     before = caches.memory(proxy, tester.proxy)
     with contextlib.ExitStack() as stack:
         for _ in range(BATCHES):
-            connection = begin(tester, container, api.lines(wanted))
-            stack.callback(connection.close)
-            response = connection.getresponse()
-            assert response.status == 200
-            assert len(response.read(1000)) == 1000
+            stack.enter_context(
+                tester.begun_batch(wanted, container, length=1000))
         grown = caches.memory(proxy, tester.proxy) - before
     assert grown < BATCHES * MOST
 
 
 def test_clients_that_read(proxy, tester, container, names):
     wanted = [{'object': names[n % 4], 'ranges': [[n, n + 256 * 1024 - 1]]}
-              for n in range(40)]
+              for n in range(12)]
     tester.batch(wanted[:8], container)
     before = caches.memory(proxy, tester.proxy)
     read = []
@@ -107,13 +97,11 @@ def test_as_many_entries_as_there_may_be(proxy, tester, container):
     wanted = [{'object': 'o'}] * 500
     wanted += [{'object': f'o{n}', 'ranges': [[n, n + 9]], 'id': 'i' * 250}
                for n in range(9500)]
-    wanted = api.lines(wanted)
     before = caches.memory(proxy, tester.proxy)
     with contextlib.ExitStack() as stack:
         for _ in range(8):
-            connection = begin(tester, container, wanted)
-            stack.callback(connection.close)
-            assert connection.getresponse().status == 200
+            stack.enter_context(
+                tester.begun_batch(wanted, container, length=1000))
         time.sleep(2)
         grown = caches.memory(proxy, tester.proxy) - before
     assert grown < 8 * 10000 * 1024

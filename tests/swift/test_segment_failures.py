@@ -18,11 +18,12 @@ import pytest
 
 from tests.swift import api
 from tests.swift import large
+from tests.swift import processes
 from tests.swift import test_failures
 
 KIB = 1024
 
-restored = test_failures.restored
+pytestmark = pytest.mark.usefixtures('restored')
 
 
 @pytest.mark.parametrize('victim', test_failures.SERVERS)
@@ -33,7 +34,7 @@ def test_killed_in_mid_stream(swift, tester, container, victim):
         for at in (0, 5, 10)}
     wanted = test_failures.large_batch(many)
     tester.batch(wanted[:3], container)
-    with test_failures.begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         swift.stop(victim, seconds=0)
         test_failures.check(many, wanted, api.decode(rest(), len(wanted)))
 
@@ -60,5 +61,5 @@ def test_servers_without_the_filter(swift, tester, container):
     tester.batch(wanted, container)
     for count in (1, 3):
         swift.settings.without_filter = test_failures.SERVERS[:count]
-        test_failures.restart(swift, *test_failures.SERVERS[:count])
+        processes.restart(swift, *test_failures.SERVERS[:count])
         large.check({'o': blob}, wanted, tester.batch(wanted, container))

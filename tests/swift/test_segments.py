@@ -24,7 +24,6 @@ import pytest
 from tests.swift import api
 from tests.swift import large
 from tests.swift import s3 as s3_module
-from tests.swift import test_failures
 
 KIB = 1024
 
@@ -189,7 +188,7 @@ def test_a_segment_that_changes_while_it_is_read(tester, container):
     large.upload(tester, container, 'o', bodies)
     wanted = [{'object': 'o'}]
     tester.batch([{'object': 'o', 'ranges': [[0, 1]]}], container)
-    with test_failures.begun(tester, container, wanted) as rest:
+    with tester.begun_batch(wanted, container) as rest:
         tester.put(f'/{container}-segments/o/5', os.urandom(6000 * KIB))
         got, = api.decode(rest(), 1)
     # The object server may have opened it before.
