@@ -87,7 +87,7 @@ class AsyncBatchReader:
             self._pool, function, *args)
 
     def close(self):
-        """End the threads."""
+        """End the threads; what they have not begun fails."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -132,8 +132,24 @@ class Merger:
         wanted, self._waiting = self._waiting, []
         # Nobody waits any more for what was cancelled.
         wanted = [pair for pair in wanted if not pair[1].done()]
-        if wanted:
-            self._pool.submit(self._read, loop, wanted)
+        if not wanted:
+            return
+        try:
+            job = self._pool.submit(self._read, loop, wanted)
+        except RuntimeError as exc:
+            for _, future in wanted:
+                _fail(future, exc)
+        else:
+            job.add_done_callback(
+                functools.partial(self._given_up, loop, wanted))
+
+    @staticmethod
+    def _given_up(loop, wanted, job):
+        """Tell those who wait that the threads have ended before."""
+        if job.cancelled() and not loop.is_closed():
+            for _, future in wanted:
+                loop.call_soon_threadsafe(
+                    _fail, future, RuntimeError('the reader is closed'))
 
     def _read(self, loop, wanted):
         """Read a batch, and give each result to who waits for it."""

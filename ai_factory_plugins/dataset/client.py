@@ -257,7 +257,9 @@ class BatchReader:
         """What becomes of an item that has failed."""
         status = partial.status
         if status in connection.RETRIED or status == 413 or partial.size:
-            return Result(item, *self._plain.get(item))
+            # By another thread: this one's connection has the batch.
+            found, = self._plain.read([item])
+            return Result(item, *found)
         return Result(item, status, partial.meta.get('reason', ''),
                       partial.meta.get('etag'), partial.meta.get('size'))
 
@@ -267,10 +269,11 @@ class BatchReader:
         if frame.kind == frames.ENTRY:
             meta = frame.meta
             if frame.status in (200, 206):
+                parts = _parts(meta)
                 if not partial.size:
                     partial.status = frame.status
-                    partial.meta, partial.parts = meta, meta['parts']
-                elif range_math.total(meta['parts']) + partial.size != (
+                    partial.meta, partial.parts = meta, parts
+                elif range_math.total(parts) + partial.size != (
                         range_math.total(partial.parts)):
                     raise frames.FrameError('not what was left')
             else:
@@ -288,6 +291,22 @@ class BatchReader:
         if partial.size > wanted:
             raise frames.FrameError('more data than was announced')
         return partial.size == wanted
+
+
+def _parts(meta):
+    """The parts that an entry is said to have.
+
+    :raises FrameError: they are malformed
+    """
+    parts = meta.get('parts')
+    if isinstance(parts, list) and parts and all(map(_is_part, parts)):
+        return parts
+    raise frames.FrameError('an entry without parts')
+
+
+def _is_part(part):
+    return isinstance(part, list) and len(part) == 2 and all(
+        type(number) is int and number >= 0 for number in part)
 
 
 def _line(item):

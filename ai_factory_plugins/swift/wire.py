@@ -57,6 +57,7 @@ class Wire:
         :raises OSError: it cannot be sent
         """
         host, port = self._server
+        host = f'[{host}]' if ':' in host else host
         lines = [f'{method} {path} HTTP/1.0', f'Host: {host}:{port}', *(
             f'{name}: {_CONTROLS.sub("", value)}'
             for name, value in headers.items()), '', '']

@@ -26,12 +26,13 @@ HEAD = (b'HTTP/1.1 200 OK\r\ncontent-type: text/x; charset=a\r\n'
 
 
 @contextlib.contextmanager
-def answering(*pieces):
+def answering(*pieces, host='127.0.0.1'):
     """A connection to a server that sends pieces and closes.
 
     :returns: (:class:`~wire.Wire`, function that returns what it was sent)
     """
-    listener = socket.create_server(('127.0.0.1', 0))
+    listener = socket.create_server(
+        (host, 0), family=socket.AF_INET6 if ':' in host else socket.AF_INET)
     received = []
 
     def serve():
@@ -42,7 +43,7 @@ def answering(*pieces):
                 peer.sendall(piece)
     server = threading.Thread(target=serve)
     server.start()
-    found = wire.Wire(listener.getsockname())
+    found = wire.Wire(listener.getsockname()[:2])
     try:
         yield found, lambda: b''.join(received)
     finally:
@@ -61,6 +62,17 @@ def test_a_request():
         lines = head.split(b'\r\n')
         assert lines[0] == b'READV /x HTTP/1.0'
         assert lines[2:] == [b'X-Trans-Id: tx1X-Evil: 1']
+
+
+def test_ipv6():
+    try:
+        socket.create_server(('::1', 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip('there is no IPv6')
+    with answering(HEAD, host='::1') as (found, received):
+        found.send('READV', '/x', {}, b'')
+        found.begin()
+        assert b'\r\nHost: [::1]:' in received()
 
 
 def test_bytes_as_they_come():
