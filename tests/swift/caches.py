@@ -137,13 +137,14 @@ def s3(swift, path, proxy=CACHED, method='GET', body=None, user='tester',
         connection.close()
 
 
-def reads(swift, path, methods='GET|HEAD'):
+def reads(swift, path, methods='GET|HEAD', exactly=True):
     """How often the object servers were asked for an object.
 
     :param path: ``container/object``
+    :param exactly: whether to count that path, and not all that begin with it
     """
-    line = re.compile(
-        rf'"(?:{methods}) /d\d/\d+/AUTH_test/{re.escape(path)}" ')
+    line = re.compile(rf'"(?:{methods}) /d\d/\d+/AUTH_test/'
+                      + re.escape(path) + ('" ' if exactly else ''))
     count = 0
     # The line comes when the server has sent all.
     time.sleep(0.1)
