@@ -65,6 +65,7 @@ from ai_factory_plugins.swift.cache import answer
 from ai_factory_plugins.swift.cache import backend
 from ai_factory_plugins.swift.cache import blocks
 from ai_factory_plugins.swift.cache import checks
+from ai_factory_plugins.swift.cache import conditions
 from ai_factory_plugins.swift.cache import disk
 from ai_factory_plugins.swift.cache import door
 from ai_factory_plugins.swift.cache import flights
@@ -199,6 +200,14 @@ class BlockCache:
             version, has_read = self._objects.find(
                 env, key, wanted, int(info['storage_policy']))
         if version is None:
+            return None
+        verdict = conditions.judge(env, version)
+        if verdict == 304 and door.has_replicas(info):
+            door.note_policy(env, info)
+            return (*answer.unchanged(version), 'miss' if has_read else 'hit')
+        if verdict is not None:
+            # The client may know of a version that is newer than this one;
+            # and with erasure codes, Swift says it in other words.
             return None
         what = wanted.of(version)
         extent = blocks.resolve(what, version.size)
