@@ -29,11 +29,6 @@ RANGES = (
 
 
 @pytest.fixture
-def pair(caches):
-    return module.Pair(caches)
-
-
-@pytest.fixture
 def container(pair):
     return module.new_container(pair.stock)
 

@@ -29,22 +29,12 @@ COUNT = 24
 
 
 @pytest.fixture
-def stock(caches):
-    return api.Api(caches, proxy=module.STOCK)
+def container(pair):
+    return module.new_container(pair.stock)
 
 
 @pytest.fixture
-def cached(caches):
-    return api.Api(caches, proxy=module.CACHED)
-
-
-@pytest.fixture
-def container(stock):
-    return module.new_container(stock)
-
-
-@pytest.fixture
-def bodies(stock, cached, container):
+def bodies(uncached, cached, container):
     """Objects that are in the cache.
 
     :returns: dict of path to bytes
@@ -53,7 +43,7 @@ def bodies(stock, cached, container):
     for number in range(COUNT):
         path = f'/{container}/ä/{number}'
         found[path] = os.urandom(1000 + number)
-        stock.put(path, found[path], X_Object_Meta_Number=str(number))
+        uncached.put(path, found[path], X_Object_Meta_Number=str(number))
         assert cached.get(path).body == found[path]
     return found
 
@@ -98,10 +88,10 @@ def test_many_are_renewed_together(caches, cached, container, bodies):
 
 @pytest.mark.parametrize('kind', ('PUT', 'POST', 'DELETE'))
 def test_what_others_write_is_seen_by_who_reads_all_the_time(
-        stock, cached, bodies, kind):
+        uncached, cached, bodies, kind):
     keep_reading(cached, bodies, module.MAX_AGE)
     path = list(bodies)[5]
-    response = stock.request(
+    response = uncached.request(
         kind, path, **({'body': b'other'} if kind == 'PUT' else {}),
         X_Object_Meta_Number='new')
     assert response.status in (201, 202, 204)
@@ -115,20 +105,20 @@ def test_what_others_write_is_seen_by_who_reads_all_the_time(
         assert asked - written < module.MAX_AGE
         time.sleep(0.02)
     for _ in range(3):
-        got, expected = cached.get(path), stock.get(path)
+        got, expected = cached.get(path), uncached.get(path)
         assert got.status == expected.status
         assert got.body == expected.body
         assert module.plain(got) == module.plain(expected)
 
 
-def test_what_only_a_head_can_tell(caches, stock, cached, container):
+def test_what_only_a_head_can_tell(caches, uncached, cached, container):
     """Segments, erasure codes and links; nobody is asked again in vain."""
     body = os.urandom(70000)
-    stock.put(f'/{container}/s', body)
-    stock.put(f'/{container}/slo', json.dumps(
+    uncached.put(f'/{container}/s', body)
+    uncached.put(f'/{container}/slo', json.dumps(
         [{'path': f'/{container}/s'}]).encode(), '?multipart-manifest=put')
-    stock.put(f'/{container}-ec', X_Storage_Policy='ec')
-    stock.put(f'/{container}-ec/o', body)
+    uncached.put(f'/{container}-ec', X_Storage_Policy='ec')
+    uncached.put(f'/{container}-ec/o', body)
     paths = (f'/{container}/slo', f'/{container}-ec/o')
     for number in range(4):
         if number == 2:
@@ -155,7 +145,7 @@ def test_encrypted_objects(caches, container, proxy):
         time.sleep(module.MAX_AGE + 0.1)
 
 
-def test_servers_without_the_filter(caches, stock, cached, container, bodies):
+def test_servers_without_the_filter(caches, uncached, cached, container, bodies):
     servers = [caches.object_server(number) for number in range(3)]
     caches.stop(*servers)
     caches.settings.without_filter = (0, 1, 2)
@@ -166,7 +156,7 @@ def test_servers_without_the_filter(caches, stock, cached, container, bodies):
         assert heads(caches, container) >= COUNT
         changed = dict.fromkeys(bodies, b'other')
         for path, body in changed.items():
-            stock.put(path, body)
+            uncached.put(path, body)
         time.sleep(module.MAX_AGE + 0.1)
         for path in changed:
             assert cached.get(path).body == b'other'
@@ -178,7 +168,7 @@ def test_servers_without_the_filter(caches, stock, cached, container, bodies):
         module.restart(caches, module.CACHED)
 
 
-def test_a_server_that_is_away(caches, stock, cached, container, bodies):
+def test_a_server_that_is_away(caches, uncached, cached, container, bodies):
     victim = caches.object_server(1)
     caches.stop(victim)
     try:

@@ -26,11 +26,6 @@ RANGES = (None, 'bytes=5-9', 'bytes=-7', 'bytes=9999999-')
 
 
 @pytest.fixture
-def pair(caches):
-    return module.Pair(caches)
-
-
-@pytest.fixture
 def container(pair):
     return module.new_container(pair.stock)
 
