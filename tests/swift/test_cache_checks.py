@@ -145,7 +145,8 @@ def test_encrypted_objects(caches, container, proxy):
         time.sleep(module.MAX_AGE + 0.1)
 
 
-def test_servers_without_the_filter(caches, uncached, cached, container, bodies):
+def test_servers_without_the_filter(
+        caches, uncached, cached, container, bodies):
     servers = [caches.object_server(number) for number in range(3)]
     caches.stop(*servers)
     caches.settings.without_filter = (0, 1, 2)

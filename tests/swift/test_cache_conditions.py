@@ -134,8 +134,8 @@ def test_objects_that_change(pair, container):
 def test_other_kinds_of_objects(pair, container):
     body = os.urandom(100000)
     pair.stock.put(f'/{container}/part', body)
-    pair.stock.put(f'/{container}/slo', json.dumps(
-        [{'path': f'/{container}/part'}] * 3).encode(), '?multipart-manifest=put')
+    manifest = json.dumps([{'path': f'/{container}/part'}] * 3).encode()
+    pair.stock.put(f'/{container}/slo', manifest, '?multipart-manifest=put')
     pair.stock.put(f'/{container}/dlo', X_Object_Manifest=f'{container}/part')
     pair.stock.put(f'/{container}/link', X_Symlink_Target=f'{container}/part')
     pair.stock.put(f'/{container}/empty')

@@ -167,7 +167,8 @@ def test_trust_without_memcached(caches, uncached, path, no_memcached):
             assert module.s3(caches, **options).body == body
 
 
-def test_memcached_forgets(caches, uncached, cached, second, path, no_memcached):
+def test_memcached_forgets(
+        caches, uncached, cached, second, path, no_memcached):
     body, other = os.urandom(100000), os.urandom(100000)
     uncached.put(path, body)
     for user in (cached, second):

@@ -30,9 +30,9 @@ from swift.common.swob import wsgi_to_str
 
 from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
+from ai_factory_plugins.swift.cache import versions
 from ai_factory_plugins.swift import cluster
 from ai_factory_plugins.swift import stream as streams
-from ai_factory_plugins.swift.cache import versions
 
 _MOST = 256  # objects of one request
 _AT_ONCE = 8  # requests
