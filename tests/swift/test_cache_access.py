@@ -128,7 +128,7 @@ def test_temporary_urls(pair, secret):
     got = pair.same(secret, 'bytes=5-9', query=query(later), token=False)
     assert (got.status, module.how(got)) == (206, 'hit')
     for wrong in (query(later - 1000), query(later, path + 'x'),
-                  query(later)[:-1] + '9'):
+                  query(later).replace('sig=', 'sig=0')):
         got = pair.same(secret, 'bytes=5-9', query=wrong, token=False)
         assert got.status == 401
 
