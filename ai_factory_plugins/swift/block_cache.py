@@ -64,6 +64,8 @@ from ai_factory_plugins.swift.cache import access
 from ai_factory_plugins.swift.cache import answer
 from ai_factory_plugins.swift.cache import backend
 from ai_factory_plugins.swift.cache import blocks
+from ai_factory_plugins.swift.cache import checks
+from ai_factory_plugins.swift.cache import conditions
 from ai_factory_plugins.swift.cache import disk
 from ai_factory_plugins.swift.cache import door
 from ai_factory_plugins.swift.cache import flights
@@ -101,8 +103,9 @@ class BlockCache:
             conf['ram_bytes'] - int(conf['ram_bytes'] * settings.RECORDS),
             self._disk, eventlet.spawn_n, green.Event, conf['patience'])
         self._objects = objects.Objects(
-            app, conf, self._store, green.Event, logger,
-            self._disk is not None)
+            app, conf, self._store, green.Event,
+            checks.Checks(lambda: self._pipeline_final_app, logger).same,
+            eventlet.spawn_n, eventlet.sleep, logger, self._disk is not None)
         self._readers = readahead.Readers(conf['readahead'])
         self._pending = 0
         self._evictions = 0
@@ -194,8 +197,17 @@ class BlockCache:
             if not has_room:
                 self.logger.increment('crowded')
                 return None
-            version, has_read = self._objects.find(env, key, wanted)
+            version, has_read = self._objects.find(
+                env, key, wanted, int(info['storage_policy']))
         if version is None:
+            return None
+        verdict = conditions.judge(env, version)
+        if verdict == 304 and door.has_replicas(info):
+            door.note_policy(env, info)
+            return (*answer.unchanged(version), 'miss' if has_read else 'hit')
+        if verdict is not None:
+            # The client may know of a version that is newer than this one;
+            # and with erasure codes, Swift says it in other words.
             return None
         what = wanted.of(version)
         extent = blocks.resolve(what, version.size)

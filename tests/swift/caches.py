@@ -15,6 +15,7 @@ import http.client
 import itertools
 import pathlib
 import re
+import socket
 import time
 
 from ai_factory_plugins.testing import signing
@@ -137,13 +138,33 @@ def s3(swift, path, proxy=CACHED, method='GET', body=None, user='tester',
         connection.close()
 
 
-def reads(swift, path, methods='GET|HEAD'):
+def begin(user, method, path, body=b'', length=None, buffer=None):
+    """Send a request, or the beginning of one, and leave the answer there.
+
+    :param user: an :class:`api.Api`
+    :param length: bytes of the body that are announced, where not all come
+    :param buffer: bytes of an answer that the system takes before it is read
+    :returns: a socket
+    """
+    sock = socket.create_connection(
+        ('127.0.0.1', user.swift.port(user.proxy)))
+    if buffer is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+    sock.sendall(
+        f'{method} {user.account}{path} HTTP/1.1\r\nHost: x\r\n'
+        f'X-Auth-Token: {user.token}\r\n'
+        f'Content-Length: {length or len(body)}\r\n\r\n'.encode() + body)
+    return sock
+
+
+def reads(swift, path, methods='GET|HEAD', exactly=True):
     """How often the object servers were asked for an object.
 
     :param path: ``container/object``
+    :param exactly: whether to count that path, and not all that begin with it
     """
-    line = re.compile(
-        rf'"(?:{methods}) /d\d/\d+/AUTH_test/{re.escape(path)}" ')
+    line = re.compile(rf'"(?:{methods}) /d\d/\d+/AUTH_test/'
+                      + re.escape(path) + ('" ' if exactly else ''))
     count = 0
     # The line comes when the server has sent all.
     time.sleep(0.1)
@@ -156,6 +177,20 @@ def reads(swift, path, methods='GET|HEAD'):
 def how(response):
     """What the cache says that it has done."""
     return response.headers.get('x-block-cache')
+
+
+def warm(user, path, body):
+    """Have an object in a cache, and see that it is."""
+    for _ in range(2):
+        assert user.get(path).body == body
+    assert how(user.get(path)) == 'hit'
+
+
+def set_readers(owner, container, value):
+    """Set the ACL of a container."""
+    response = owner.request(
+        'POST', f'/{container}', X_Container_Read=value)
+    assert response.status == 204
 
 
 class Pair:

@@ -78,6 +78,24 @@ def restored(swift):
 
 
 @pytest.fixture
+def pair(caches):
+    """The owner, at a proxy with a cache and at one without."""
+    return caches_module.Pair(caches)
+
+
+@pytest.fixture
+def uncached(pair):
+    """The owner, at the proxy without a cache."""
+    return pair.stock
+
+
+@pytest.fixture
+def cached(pair):
+    """The owner, at the proxy with a cache."""
+    return pair.cached
+
+
+@pytest.fixture
 def tester(swift):
     """The account's owner."""
     return api.Api(swift)

@@ -14,7 +14,6 @@
 import concurrent.futures
 import os
 import random
-import socket
 import threading
 import time
 
@@ -22,11 +21,6 @@ import pytest
 
 from tests.swift import api
 from tests.swift import caches as module
-
-
-@pytest.fixture
-def cached(caches):
-    return api.Api(caches, proxy=module.CACHED)
 
 
 @pytest.fixture
@@ -84,12 +78,7 @@ def test_writes_that_fail(caches, cached, path):
     body = os.urandom(2 * module.BLOCK)
     cached.put(path, body)
     for _ in range(3):
-        sock = socket.create_connection(
-            ('127.0.0.1', caches.port(module.CACHED)))
-        sock.sendall(
-            f'PUT {cached.account}{path} HTTP/1.1\r\nHost: x\r\n'
-            f'X-Auth-Token: {cached.token}\r\nContent-Length: 99999\r\n\r\n'
-            .encode() + b'x' * 5000)
+        sock = module.begin(cached, 'PUT', path, b'x' * 5000, length=99999)
         time.sleep(0.2)
         sock.close()
         assert cached.request(
@@ -110,15 +99,9 @@ def test_memory_is_bounded(caches, small, path):
         small.put(f'{path}{number}', body)
         small.get(f'{path}{number}')
     before = module.memory(caches, module.SMALL)
-    sockets = []
-    for number in range(64):
-        sock = socket.create_connection(
-            ('127.0.0.1', caches.port(module.SMALL)))
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.sendall(
-            f'GET {small.account}{path}{number % 8} HTTP/1.1\r\nHost: x\r\n'
-            f'X-Auth-Token: {small.token}\r\n\r\n'.encode())
-        sockets.append(sock)
+    sockets = [
+        module.begin(small, 'GET', f'{path}{number % 8}', buffer=4096)
+        for number in range(64)]
     time.sleep(1)
     grown = module.memory(caches, module.SMALL) - before
     # What goes past the cache holds a piece of 64 KiB of each.
@@ -174,11 +157,7 @@ def test_a_client_that_hangs_up(caches, small, path):
     body = os.urandom(2 ** 20)
     small.put(path, body)
     for _ in range(20):
-        sock = socket.create_connection(
-            ('127.0.0.1', caches.port(module.SMALL)))
-        sock.sendall(
-            f'GET {small.account}{path} HTTP/1.1\r\nHost: x\r\n'
-            f'X-Auth-Token: {small.token}\r\n\r\n'.encode())
+        sock = module.begin(small, 'GET', path)
         if random.random() < 0.5:
             sock.recv(100)
         sock.close()

@@ -28,9 +28,10 @@ def bucket(caches):
     return name
 
 
-def same(caches, path, wanted=None):
+def same(caches, path, wanted=None, **headers):
     """Compare what a stock proxy and one with a cache say."""
-    headers = {} if wanted is None else {'Range': wanted}
+    if wanted is not None:
+        headers['Range'] = wanted
     expected = module.s3(caches, path, module.STOCK, **headers)
     got = module.s3(caches, path, **headers)
     assert got.status == expected.status

@@ -22,27 +22,16 @@ from tests.swift import caches as module
 
 
 @pytest.fixture
-def stock(caches):
-    return api.Api(caches, proxy=module.STOCK)
-
-
-@pytest.fixture
-def cached(caches):
-    return api.Api(caches, proxy=module.CACHED)
-
-
-@pytest.fixture
 def second(caches):
     """A proxy that believes for an hour, unless it is told."""
     return api.Api(caches, proxy=module.SECOND)
 
 
 @pytest.fixture
-def path(stock):
+def path(uncached):
     """An object in a container that all may read."""
-    container = module.new_container(stock)
-    response = stock.request('POST', f'/{container}', X_Container_Read='.r:*')
-    assert response.status == 204
+    container = module.new_container(uncached)
+    module.set_readers(uncached, container, '.r:*')
     return f'/{container}/o'
 
 
@@ -65,12 +54,6 @@ def _works(caches, proxy):
         return False
 
 
-def warm(user, path, body):
-    for _ in range(2):
-        assert user.get(path).body == body
-    assert module.how(user.get(path)) == 'hit'
-
-
 @pytest.mark.parametrize('writer', ('cached', 'second'))
 def test_no_read_is_older_than_a_write(cached, second, path, writer):
     writer = {'cached': cached, 'second': second}[writer]
@@ -78,7 +61,7 @@ def test_no_read_is_older_than_a_write(cached, second, path, writer):
         body = os.urandom(100000 + number)
         writer.put(path, body)
         for user in (cached, second):
-            warm(user, path, body)
+            module.warm(user, path, body)
         writer.request('POST', path, X_Object_Meta_Number=str(number))
         for user in (cached, second):
             got = user.get(path, (5, 9))
@@ -90,19 +73,19 @@ def test_no_read_is_older_than_a_write(cached, second, path, writer):
             assert user.get(path, (5, 9)).status == 404
 
 
-def test_writes_that_are_not_seen(stock, cached, second, path):
+def test_writes_that_are_not_seen(uncached, cached, second, path):
     body, other = os.urandom(100000), os.urandom(100000)
-    stock.put(path, body)
+    uncached.put(path, body)
     for user in (cached, second):
-        warm(user, path, body)
-    stock.put(path, other)
+        module.warm(user, path, body)
+    uncached.put(path, other)
     deadline = time.time() + module.MAX_AGE
     while cached.get(path).body == body:
         assert time.time() < deadline + 1
     assert cached.get(path).body == other
     # That one has not asked yet.
     assert second.get(path).body == body
-    stock.delete(path)
+    uncached.delete(path)
     time.sleep(module.MAX_AGE)
     assert cached.get(path).status == 404
 
@@ -110,7 +93,7 @@ def test_writes_that_are_not_seen(stock, cached, second, path):
 def test_refused_writes_forget_nothing(caches, cached, second, path):
     body = os.urandom(100000)
     cached.put(path, body)
-    warm(second, path, body)
+    module.warm(second, path, body)
     reader = api.Api(caches, user='reader', proxy=module.CACHED)
     before = module.reads(caches, path[1:])
     for method in ('PUT', 'POST', 'DELETE'):
@@ -126,7 +109,7 @@ def test_large_objects_are_deleted(cached, second, path):
     cached.put(path, api.json.dumps([{'path': f'/{container}/s'}]).encode(),
                '?multipart-manifest=put')
     body = cached.get(path).body
-    warm(second, path, body)
+    module.warm(second, path, body)
     response = cached.request(
         'DELETE', path, query='?multipart-manifest=delete')
     assert response.status == 200
@@ -140,7 +123,7 @@ def test_a_stale_replica_is_not_believed_after_a_write(
     for number in range(3):
         old, new = os.urandom(100000), os.urandom(90000)
         cached.put(path, old)
-        warm(second, path, old)
+        module.warm(second, path, old)
         victim = caches.object_server(number)
         caches.stop(victim)
         cached.put(path, new)
@@ -151,10 +134,10 @@ def test_a_stale_replica_is_not_believed_after_a_write(
                 assert user.get(path).body == new
 
 
-def test_without_memcached(caches, stock, cached, path, no_memcached):
+def test_without_memcached(caches, uncached, cached, path, no_memcached):
     body = os.urandom(100000)
-    stock.put(path, body)
-    warm(cached, path, body)
+    uncached.put(path, body)
+    module.warm(cached, path, body)
     no_memcached()
     # Tokens are in memcached as well; this object is public.
     for _ in range(3):
@@ -162,11 +145,11 @@ def test_without_memcached(caches, stock, cached, path, no_memcached):
         assert (module.how(got), got.body) == ('bypass', body)
 
 
-def test_trust_without_memcached(caches, stock, path, no_memcached):
+def test_trust_without_memcached(caches, uncached, path, no_memcached):
     body = os.urandom(100000)
-    stock.put(path, body)
+    uncached.put(path, body)
     trusting = api.Api(caches, proxy=module.TRUSTING)
-    warm(trusting, path, body)
+    module.warm(trusting, path, body)
     no_memcached()
     for _ in range(3):
         got = trusting.request('GET', path, token=False)
@@ -184,12 +167,13 @@ def test_trust_without_memcached(caches, stock, path, no_memcached):
             assert module.s3(caches, **options).body == body
 
 
-def test_memcached_forgets(caches, stock, cached, second, path, no_memcached):
+def test_memcached_forgets(
+        caches, uncached, cached, second, path, no_memcached):
     body, other = os.urandom(100000), os.urandom(100000)
-    stock.put(path, body)
+    uncached.put(path, body)
     for user in (cached, second):
-        warm(user, path, body)
-    stock.put(path, other)
+        module.warm(user, path, body)
+    uncached.put(path, other)
     assert second.get(path).body == body
     no_memcached()
     caches.start('memcached')

@@ -178,7 +178,7 @@ def test_reads_of_the_cache(owner, path, counted, statsd):
     counted.start()
     for wanted in ((0, 9), (0, 9), (BLOCK - 5, BLOCK + 4)):
         owner.get(path, wanted)
-    owner.get(path, (0, 9), If_Match='*')
+    owner.get(path, (0, 9), X_Newest='true')
     found = counted.of('block-cache')
     assert found == {'hits': 1, 'misses': 1, 'partial': 1, 'bypassed': 1,
                      'bytes': 30, 'fills': 2}
@@ -202,7 +202,17 @@ def test_what_was_seen_long_ago(owner, path, counted):
     time.sleep(MAX_AGE)
     owner.get(path, (0, 9))
     assert counted.of('block-cache') == {
-        'revalidations': 1, 'hits': 1, 'bytes': 10}
+        'checks': 1, 'confirmed': 1, 'hits': 1, 'bytes': 10}
+
+
+def test_what_is_in_use(owner, path, counted):
+    owner.get(path, (0, 9))
+    time.sleep(MAX_AGE / 2)
+    counted.start()
+    owner.get(path, (0, 9))
+    time.sleep(MAX_AGE / 2)
+    assert counted.of('block-cache') == {
+        'checks': 1, 'renewals': 1, 'hits': 1, 'bytes': 10}
 
 
 def test_writes(owner, path, counted):

@@ -68,16 +68,10 @@ def test_miss_and_hit(owner, watch, bucket, kind, key, size, whole_first):
         with watch.misses():
             _read_ranges(client, bucket, key, data)
         assert client.read(bucket, key) == data
-    with watch.hits(_conditions(client, size)):
+    with watch.hits():
         _read_ranges(client, bucket, key, data)
-    with watch.hits(_conditions(client, size)):
+    with watch.hits():
         assert client.read(bucket, key) == data
-
-
-def _conditions(client, size):
-    """What becomes of GETs of a manifest where a client sends conditions."""
-    is_pinned = isinstance(client, clients.Mountpoint) and size > conftest.PART
-    return ['bypassed'] if is_pinned else []
 
 
 def _read_ranges(client, bucket, key, data):
@@ -97,7 +91,7 @@ def test_overwritten(owner, watch, bucket, kind, key, sizes):
         client.write(bucket, key, data)
         assert client.read(bucket, key, 1, 70000) == data[1:70000]
         assert client.read(bucket, key) == data
-        with watch.hits(_conditions(client, size)):
+        with watch.hits():
             assert client.read(bucket, key, 1, 70000) == data[1:70000]
             assert client.read(bucket, key) == data
 

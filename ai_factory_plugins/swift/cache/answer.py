@@ -77,3 +77,12 @@ def head(version, extent, partial):
     headers.append(('Content-Range', 'bytes {}-{}/{}'.format(
         extent.first, extent.last, version.size)))
     return '206 Partial Content', headers
+
+
+def unchanged(version):
+    """What a client gets that has this version already.
+
+    :returns: (status, list of (name, value), body)
+    """
+    return ('304 Not Modified', [*version.headers, ('Content-Length', '0')],
+            [b''])

@@ -47,9 +47,10 @@ class Answer:
 
     :param version: a :class:`~versions.Version`
     :param extent: the bytes that come, or None if none do
+    :param response: what they come with
     """
 
-    def __init__(self, version, extent, response):
+    def __init__(self, version, extent=None, response=None):
         self.version = version
         self.extent = extent
         self._response = response
@@ -58,7 +59,8 @@ class Answer:
         return iter(self._response.app_iter)
 
     def close(self):
-        close_if_possible(self._response.app_iter)
+        if self._response is not None:
+            close_if_possible(self._response.app_iter)
 
 
 def look(env, app, key, newest=False):
@@ -75,8 +77,7 @@ def look(env, app, key, newest=False):
     drain_and_close(response)
     if response.status_int != 200 or response.content_length is None:
         raise NotReadable(response.status)
-    return Answer(_version(key, response, response.content_length), None,
-                  response)
+    return Answer(_version(key, response, response.content_length))
 
 
 def read(env, app, key, extent, version=None):

@@ -76,8 +76,9 @@ class Tier:
             return None
         content = self._call(self._directory.read, item, size)
         data = None if content is None else files.decode(key, content)
-        # It may have been put out meanwhile.
-        if data is None and self._index.get(item) == size:
+        # It may have been put out meanwhile, and be on its way again.
+        if data is None and item != self._writing and (
+                self._index.get(item) == size):
             self._logger.warning(
                 'A block on disk is damaged or foreign: %s in %s', item,
                 self._path)

@@ -16,23 +16,23 @@ import time
 import typing
 
 from swift.common.constraints import valid_api_version
+from swift.common.storage_policy import POLICIES
+from swift.common.storage_policy import REPL_POLICY
 from swift.common.utils import config_true_value
 from swift.common.utils import split_path
 
 from ai_factory_plugins.swift.cache import blocks
 
 # With these, the answer depends on more than the object and the range.
-_CONDITIONS = (
-    'HTTP_IF_MATCH', 'HTTP_IF_NONE_MATCH', 'HTTP_IF_MODIFIED_SINCE',
-    'HTTP_IF_UNMODIFIED_SINCE', 'HTTP_IF_RANGE', 'HTTP_X_NEWEST',
-    'HTTP_ORIGIN', 'HTTP_X_OPEN_EXPIRED')
+_BYPASSING = (
+    'HTTP_IF_RANGE', 'HTTP_X_NEWEST', 'HTTP_ORIGIN', 'HTTP_X_OPEN_EXPIRED')
 _TIMESTAMP = 'HTTP_X_TIMESTAMP'
 _RECENT = 60  # seconds
 _BACKEND = 'HTTP_X_BACKEND_'
 _IGNORE_RANGE = _BACKEND + 'IGNORE_RANGE_IF_METADATA_PRESENT'
 _RESERVED = _BACKEND + 'ALLOW_RESERVED_NAMES'
 _POLICY = _BACKEND + 'STORAGE_POLICY_INDEX'
-# ETAG_IS_AT matters for conditions alone; the policy is compared later.
+# ETAG_IS_AT matters for conditions, see there; the policy is compared later.
 _KNOWN = frozenset((
     _IGNORE_RANGE, _RESERVED, _POLICY, _BACKEND + 'ETAG_IS_AT'))
 # Metadata with which slo, dlo and symlink want an object as a whole. Others,
@@ -77,7 +77,7 @@ def wanted(env, key):
 
     :returns: a :class:`Wanted`, or None where only Swift can answer
     """
-    for name in _CONDITIONS:
+    for name in _BYPASSING:
         if name in env:
             return None
     for name in env:
@@ -128,3 +128,9 @@ def agrees_on_policy(env, info):
 def note_policy(env, info):
     """Tell the filters to the left the policy, as proxy-server does."""
     env[_POLICY] = str(info['storage_policy'])
+
+
+def has_replicas(info):
+    """Whether the objects of a container are stored as they are."""
+    policy = POLICIES.get_by_index(info['storage_policy'])
+    return policy is not None and policy.policy_type == REPL_POLICY

@@ -29,6 +29,8 @@ class Flight:
         self._value = None
         self._error = None
         self.waiters = 0
+        #: whether what is being read may be old by now
+        self.is_overtaken = False
 
     def wait(self, timeout):
         """What has been read.
@@ -72,9 +74,6 @@ class Flights:
     def __len__(self):
         return len(self._flights)
 
-    def __contains__(self, key):
-        return key in self._flights
-
     def join(self, key):
         """Lead or follow.
 
@@ -96,6 +95,12 @@ class Flights:
         :param error: why
         """
         self._flights.pop(key).fail(error)
+
+    def overtake(self, key):
+        """Tell who reads something, if anybody does, that it may be old."""
+        flight = self._flights.get(key)
+        if flight is not None:
+            flight.is_overtaken = True
 
     def is_wanted(self, key):
         """Whether anybody waits for something."""

@@ -17,6 +17,7 @@ from ai_factory_plugins.swift.cache import backend
 from ai_factory_plugins.swift.cache import blocks
 from ai_factory_plugins.swift.cache import flights
 from ai_factory_plugins.swift.cache import generations
+from ai_factory_plugins.swift.cache import renewals
 from ai_factory_plugins.swift.cache import settings
 from ai_factory_plugins.swift.cache import versions
 
@@ -32,12 +33,17 @@ class Objects:
     :param conf: dict of options
     :param store: the :class:`~store.Store` of the blocks
     :param make_event: see :class:`~flights.Flights`
+    :param same: tells which records still hold, see
+        :meth:`~checks.Checks.same`
+    :param spawn: runs a function beside others
+    :param sleep: lets others run for some seconds
     :param logger: a logger of Swift's
     :param look_first: whether to ask for the version alone, since its blocks
         may be on disk
     """
 
-    def __init__(self, app, conf, store, make_event, logger, look_first):
+    def __init__(self, app, conf, store, make_event, same, spawn, sleep,
+                 logger, look_first):
         self._app = app
         self._conf = conf
         self._store = store
@@ -46,14 +52,17 @@ class Objects:
         self._records = versions.Records(
             int(conf['ram_bytes'] * settings.RECORDS))
         self._asking = flights.Flights(make_event)
-        self._overtaken = set()  # written while Swift is asked
+        self._same = same
+        self._renewals = renewals.Renewals(
+            same, conf['max_age'], spawn, sleep, logger)
 
-    def find(self, env, key, wanted):
+    def find(self, env, key, wanted, policy):
         """The version of an object that a request gets.
 
         :param env: WSGI environment of the request
         :param key: (account, container, object)
         :param wanted: a :class:`~door.Wanted`
+        :param policy: index of the container's storage policy
         :returns: (:class:`~versions.Version`, whether blocks were read). The
             version is None if only Swift can answer.
         """
@@ -68,15 +77,11 @@ class Objects:
             if record is not None and self._holds(record, token):
                 return record.version, False
             leads, flight = self._asking.join(key)
-            if not leads:
-                # Whether it holds for this request as well, which may have
-                # come after a write, its token tells.
-                flight.wait(self._conf['patience'])
-                continue
-            try:
-                return self._ask(env, key, wanted, token)
-            finally:
-                self._overtaken.discard(key)
+            if leads:
+                return self._ask(env, key, wanted, policy, token, flight)
+            # Whether it holds for this request as well, which may have come
+            # after a write, its token tells.
+            flight.wait(self._conf['patience'])
         return None, False
 
     def _without(self, exc):
@@ -92,43 +97,59 @@ class Objects:
         """Whether what is known may be believed."""
         if record.token != token:
             return False
-        if time.monotonic() - record.seen >= self._conf['max_age']:
+        age = time.monotonic() - record.seen
+        if age >= self._conf['max_age'] or _is_expired(record.version):
             return False
-        return not _is_expired(record.version)
+        if record.version is not None:
+            self._renewals.note(record, age)
+        return True
 
-    def _ask(self, env, key, wanted, token):
+    def _ask(self, env, key, wanted, policy, token, flight):
         """Ask Swift; others wait for it."""
         try:
             seen, old = time.monotonic(), self._records.get(key)
             if token is None:
                 token = generations.get_or_set(env, key)
             version = None if old is None else old.version
-            try:
+            if version is not None and self._is_same(env, old, token):
+                answer = backend.Answer(version)
+            else:
                 answer = self._answer(
                     env, key, wanted, version, max(
                         generations.written_at(token),
                         '' if version is None else version.changed))
-            except backend.NotReadable as exc:
-                self._logger.debug('Not cached: %s: %s', key, exc)
-                # For a while, nobody asks twice.
-                self._keep(key, versions.Record(None, token, seen))
-                return None, False
             numbers = led = None
             if answer.extent is not None:
                 numbers = blocks.numbers(
                     answer.extent, self._conf['block_size'])
                 led = self._store.lead(answer.version, numbers)
-        except generations.Unavailable as exc:
-            self._asking.fail(key, exc)
+        except (backend.NotReadable, generations.Unavailable) as exc:
+            self._logger.debug('Not cached: %s: %s', key, exc)
+            if isinstance(exc, generations.Unavailable):
+                self._asking.fail(key, exc)
+            else:
+                # For a while, nobody asks twice.
+                self._keep(key, versions.Record(None, token, seen, policy),
+                           flight)
             return None, False
         except BaseException as exc:
             self._asking.fail(key, exc)
             raise
         # Others find the blocks on their way now.
-        self._keep(key, versions.Record(answer.version, token, seen))
+        self._keep(key, versions.Record(answer.version, token, seen, policy),
+                   flight)
         if numbers:
             self._store.fill(answer.version, led, numbers, answer)
         return answer.version, bool(numbers)
+
+    def _is_same(self, env, record, token):
+        """Whether it is certain, at little cost, that nothing has changed."""
+        if record.version.changed < generations.written_at(token):
+            return False
+        if not self._same([record], env.get('swift.trans_id')):
+            return False
+        self._logger.increment('confirmed')
+        return True
 
     def _answer(self, env, key, wanted, known, not_before):
         """What Swift says.
@@ -164,8 +185,8 @@ class Objects:
                 raise backend.NotReadable('an older version than is known')
         return answer
 
-    def _keep(self, key, record):
-        if key not in self._overtaken:
+    def _keep(self, key, record, flight):
+        if not flight.is_overtaken:
             self._records.put(key, record)
         self._asking.land(key, record)
 
@@ -189,8 +210,7 @@ class Objects:
     def forget(self, key):
         """Ask anew the next time, and believe nothing that is asked now."""
         self._records.forget(key)
-        if key in self._asking:
-            self._overtaken.add(key)
+        self._asking.overtake(key)
 
 
 def _is_expired(version):

@@ -37,6 +37,11 @@ class Version(typing.NamedTuple):
     expires: float | None
 
     @property
+    def written(self):
+        """When its data was written, as Swift writes timestamps."""
+        return self.key[3]
+
+    @property
     def etag(self):
         return self.key[4]
 
@@ -53,14 +58,26 @@ class Record:
         is not to be cached
     :param token: the generation of the object before Swift was asked
     :param seen: monotonic time at which Swift was asked
+    :param policy: index of the storage policy of its container
     """
 
-    __slots__ = ('version', 'token', 'seen')
+    __slots__ = ('version', 'token', 'seen', 'policy', 'is_due')
 
-    def __init__(self, version, token, seen):
+    def __init__(self, version, token, seen, policy):
         self.version = version
         self.token = token
         self.seen = seen
+        self.policy = policy
+        #: whether it is to be renewed; once for each time it was seen
+        self.is_due = False
+
+    def renew(self, seen):
+        """Note that Swift was asked again, and has the same version.
+
+        :param seen: monotonic time before it was asked
+        """
+        self.seen = max(self.seen, seen)
+        self.is_due = False
 
     @property
     def cost(self):

@@ -13,6 +13,7 @@ import logging
 import os
 import pathlib
 import tempfile
+import threading
 import unittest
 
 import hypothesis
@@ -161,3 +162,36 @@ class TierTest(unittest.TestCase):
         self.tier.write()
         self.assertEqual(64, len(self.tier))
         self.assertFalse(disk.Tier('/x', 1, None, None).put([1], b'x'))
+
+    def test_read_while_it_is_written_anew(self):
+        """What is put out and comes back meanwhile is not taken for damage."""
+        tier = self.open()
+        item, size = files.name(KEY), len(files.encode(KEY, b'x' * 100))
+        tier.put(KEY, b'x' * 100)
+        tier.write()
+        began, gone, writing, read = (threading.Event() for _ in range(4))
+
+        def call(function, *rest):
+            if function.__name__ == 'read':
+                began.set()
+                gone.wait(5)
+            elif function.__name__ == 'write':
+                writing.set()
+                read.wait(5)
+            return function(*rest)
+
+        tier._call = call
+        reader = threading.Thread(target=tier.get, args=(KEY,))
+        reader.start()
+        began.wait(5)
+        tier._index.discard(item)
+        tier._directory.delete(item, size)
+        tier.put(KEY, b'x' * 100)
+        writer = threading.Thread(target=tier.write)
+        writer.start()
+        writing.wait(5)
+        gone.set()
+        reader.join()
+        read.set()
+        writer.join()
+        self.assertEqual(b'x' * 100, tier.get(KEY))
