@@ -20,7 +20,6 @@ import urllib.request
 
 import pytest
 
-from tests.swift_clients import clients
 from tests.swift_clients import conftest
 
 SMALL = 300000  # bytes; some blocks

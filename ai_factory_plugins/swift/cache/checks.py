@@ -17,7 +17,7 @@ first byte and the headers of many objects at once.
 
 Only a yes counts: the same times, etag and size. In all other cases a HEAD has
 to tell: another version, one that is missing there, erasure coding, links,
-segmented or encrypted objects, no filter, or a server that does not answer.
+encrypted objects, no filter, or a server that does not answer.
 """
 
 import random
@@ -164,12 +164,13 @@ def _judge(frame, version):
     :param frame: what it says, a :class:`~frames.Frame`
     :returns: True or False; None if it does not tell, and will not
     """
-    if frame.status == backend.UNSUITABLE:
-        return None
-    if frame.kind != frames.ENTRY or frame.status != 206:
+    is_manifest = frame.status == backend.UNSUITABLE
+    if frame.kind != frames.ENTRY or not (frame.status == 206 or is_manifest):
         return False
     try:
         meta = frame.meta
+        if is_manifest and not meta.get('manifest'):
+            return None
         times = (meta['headers']['X-Backend-Data-Timestamp'],
                  meta['headers']['X-Backend-Timestamp'])
         if times != (version.written, version.changed):
