@@ -125,8 +125,8 @@ class Cluster:
         if isinstance(exc, streams.Unsupported):
             self._without_filter.add(stream.server)
             self.logger.warning(
-                'Object server %s:%s does not answer batches: %s; its objects '
-                'are read one by one', *stream.server, exc)
+                'Object server %s:%s does not answer batches: %s; objects '
+                'that no other has are read one by one', *stream.server, exc)
         elif exc.blame:
             for node in stream.nodes.values():
                 self.app.error_occurred(

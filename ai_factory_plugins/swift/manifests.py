@@ -48,7 +48,7 @@ class Manifest:
     """A large object.
 
     :param etag: of the large object, without quotes
-    :param segments: list of :class:`Segment`
+    :param segments: list of :class:`Segment`, not empty
     :param lengths: list of their bytes
     """
 
@@ -60,7 +60,7 @@ class Manifest:
     @property
     def size(self):
         """Size of the large object in bytes."""
-        return self._ends[-1] if self._ends else 0
+        return self._ends[-1]
 
     def find(self, parts):
         """Where the bytes of some parts are.
@@ -98,7 +98,10 @@ def parse(body, etag, size):
         or segments that have not so many bytes together
     """
     try:
-        found = [_segment(item) for item in json.loads(body)]
+        items = json.loads(body)
+        if not isinstance(items, list) or not items:
+            raise ManifestError('no list of segments')
+        found = [_segment(item) for item in items]
     except (KeyError, TypeError, ValueError, AttributeError,
             RecursionError) as exc:
         raise ManifestError(str(exc))
@@ -115,6 +118,9 @@ def _segment(item):
     if 'data' in item or item.get('sub_slo'):
         raise ManifestError('not of objects alone')
     container, _, name = item['name'].lstrip('/').partition('/')
+    if '\0' in item['name']:
+        raise ManifestError('reserved names')
+    item['name'].encode('utf-8')  # Not all that is JSON is a name.
     etag, size = item['hash'], item['bytes']
     if not (container and name and isinstance(etag, str) and etag
             and type(size) is int and size > 0):

@@ -90,6 +90,8 @@ class ManifestTest(unittest.TestCase):
                 [{**plain, 'hash': None}], [{**plain, 'bytes': '10'}],
                 [{**plain, 'bytes': 0}], [{**plain, 'bytes': True}],
                 [{**plain, 'name': '/c'}], [{**plain, 'name': 5}],
+                [{**plain, 'name': '/\0c/o'}],
+                [{**plain, 'name': '/c/\ud800'}],
                 [{**plain, 'range': '0-10'}], [{**plain, 'range': '5-4'}],
                 [{**plain, 'range': '-5'}], [{**plain, 'range': 5}],
                 [{'name': '/c/o'}], ['text'], [5], 5, {}, [None]):
