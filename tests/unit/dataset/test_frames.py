@@ -110,7 +110,9 @@ class FramesTest(unittest.TestCase):
         body = b''.join(b''.join(frame) for frame in frames.pieces(
             frames.ENTRY, 206, 7, {'size': 1}, data))
         found = received(body)
-        self.assertEqual([frame.kind for frame in found], [1, 2, 2])
+        self.assertEqual([frame.kind for frame in found], [1] + 9 * [2])
+        self.assertEqual(
+            {len(frame.data) for frame in found[:-1]}, {frames.PIECE})
         self.assertEqual(found[0].meta, {'size': 1})
         self.assertEqual(b''.join(bytes(frame.data) for frame in found), data)
         self.assertEqual(len(received(b''.join(next(frames.pieces(
