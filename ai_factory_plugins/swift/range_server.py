@@ -24,8 +24,8 @@ Requests with the method ``READV``, which the filter ``batch_read`` of the
 proxy sends, are answered here; all others go through. Objects are opened as
 the object server opens them, so that deleted, expired and quarantined ones
 are not read. What is not stored as clients see it (segmented, encrypted and
-erasure-coded objects, links) is refused; the proxy then reads it in the
-ordinary way.
+erasure-coded objects, links) is refused; the proxy then reads the segments, or
+in the ordinary way.
 
 =================  =========  ================================================
 option             default    meaning
