@@ -33,13 +33,12 @@ from ai_factory_plugins.dataset import plan
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift import manifests
 from ai_factory_plugins.swift import ordinary
-from ai_factory_plugins.swift import stream as streams
+from ai_factory_plugins.swift import probes
 
 _FILTER = 'swift.common.middleware.slo'
 _QUERY = 'multipart-manifest=get'
 _SYSMETA = 'x-object-sysmeta-slo-'
 _LARGE = 8 * 1024 * 1024  # bytes of a manifest
-_FIRST_BYTE = ((0, 0),)
 _AT_ONCE = 4              # manifests that are fetched at once
 # The share of segmented objects in a container from which on it is worth to
 # look at all before they are read.
@@ -101,19 +100,12 @@ class SegmentedObjects:
         """
         fresh = [known for known in objects if known.target not in self._known]
         etags, made = {}, self._ask(objects)
-        for stream, asked in made:
-            try:
-                for known, number in asked:
-                    found = self._etag(known, stream.frame_of(number))
-                    known.looked = True
-                    if found is not None:
-                        etags[known] = found
-                stream.finish()
-            except streams.StreamFailed as exc:
-                # Its objects are asked for elsewhere, as all others.
-                self._cluster.failed(stream, exc)
-            finally:
-                stream.close()
+        for probe in made:
+            for known, frame in probe:
+                known.looked = True
+                found = self._etag(known, frame)
+                if found is not None:
+                    etags[known] = found
         for known in fresh:
             if known.looked:
                 self._shares.note(known.target[3:5], known in etags)
@@ -130,28 +122,21 @@ class SegmentedObjects:
     def _ask(self, objects):
         """Ask servers for the first byte of each object.
 
-        :returns: list of (stream, list of (object, number of its frames))
+        :returns: list of :class:`~ai_factory_plugins.swift.probes.Probe`
         """
         servers = plan.assign(
             {known: (1, known.nodes) for known in objects},
             self._conf['entries_per_request'])
-        asked = {}
+        found = {server: probes.Probe(
+            self._cluster, server, self._with_headers)
+            for server in set(servers.values())}
         for known, server in servers.items():
-            asked.setdefault(server, []).append(known)
-        found, pool = [], eventlet.GreenPool(self._conf['servers_at_once'])
-        for server, members in asked.items():
-            stream = streams.BackendStream(
-                self._cluster.app, server, self._cluster.trans_id,
-                self._with_headers)
-            numbers = []
-            for known in members:
-                target, node = known.on(server)
-                numbers.append(
-                    stream.add(known, target, _FIRST_BYTE, None, node))
-            found.append((stream, list(zip(members, numbers))))
-            pool.spawn_n(stream.send, frames.BLOCK)
+            found[server].add(known, known.target, known.nodes[server])
+        pool = eventlet.GreenPool(self._conf['servers_at_once'])
+        for probe in found.values():
+            pool.spawn_n(probe.send)
         pool.waitall()
-        return found
+        return list(found.values())
 
     @staticmethod
     def _etag(known, frame):
@@ -160,8 +145,8 @@ class SegmentedObjects:
             return None
         try:
             meta = frame.meta
-        except frames.FrameError as exc:
-            raise streams.StreamFailed(f'malformed: {exc!r}')
+        except frames.FrameError:
+            return None
         if not meta.get('manifest'):
             return None
         known.headers = meta.get('headers', {})

@@ -50,11 +50,6 @@ class Object:
         self.manifest = None  # if it is, see :mod:`manifests`
         self.headers = None   # of a segmented object, if they are wanted
 
-    def on(self, server):
-        """(The target there, the device in the ring)"""
-        node = self.nodes[server]
-        return (node['device'], *self.target[1:]), node
-
 
 class Progress:
     """How far an entry has come, or what a segment has of it.
@@ -285,10 +280,10 @@ class Sources:
         known, entry = progress.object, progress.entry
         left = progress.left()
         etag = None if progress.whole else entry.etag
-        target, node = known.on(stream.server)
+        node = known.nodes[stream.server]
         progress.number = stream.add(
-            progress, target, entry.ranges if left is None else left,
-            etag or known.etag, node)
+            progress, (node['device'], *known.target[1:]),
+            entry.ranges if left is None else left, etag or known.etag, node)
 
     def _send(self, made):
         self._streams += made

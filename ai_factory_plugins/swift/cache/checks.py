@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Whether objects are still the same, asked of the object servers themselves.
 
 A HEAD through the pipeline is answered by one replica. So is this, at a part
@@ -32,12 +33,10 @@ from ai_factory_plugins.dataset import frames
 from ai_factory_plugins.swift import backend
 from ai_factory_plugins.swift.cache import versions
 from ai_factory_plugins.swift import cluster
-from ai_factory_plugins.swift import stream as streams
+from ai_factory_plugins.swift import probes
 
 _MOST = 256  # objects of one request
 _AT_ONCE = 8  # requests
-_FIRST_BYTE = ((0, 0),)
-_BLOCK = 64 * 1024  # bytes of an answer that are received at once
 # Seconds for which it is remembered that there is no use in asking.
 _NO_FILTER, _UNSUITABLE = 60, 300
 
@@ -101,28 +100,17 @@ class Checks:
         :returns: list of the records that are as they were
         """
         self._logger.increment('checks')
-        nodes = places[0].cluster
-        stream = streams.BackendStream(
-            nodes.app, server, nodes.trans_id, with_headers=True)
-        for number, place in enumerate(places):
-            node = place.nodes[server]
-            stream.add(number, (node['device'], *place.target[1:]),
-                       _FIRST_BYTE, None, node)
-        stream.send(_BLOCK)
-        found = []
-        try:
-            for number, place in enumerate(places):
-                verdict = _judge(
-                    stream.frame_of(number), place.record.version)
-                if verdict:
-                    found.append(place.record)
-                elif verdict is None:
-                    nodes.remember(place.target)
-            stream.finish()
-        except streams.StreamFailed as exc:
-            nodes.failed(stream, exc)
-        finally:
-            stream.close()
+        nodes, found = places[0].cluster, []
+        probe = probes.Probe(nodes, server, with_headers=True)
+        for place in places:
+            probe.add(place, place.target, place.nodes[server])
+        probe.send()
+        for place, frame in probe:
+            verdict = _judge(frame, place.record.version)
+            if verdict:
+                found.append(place.record)
+            elif verdict is None:
+                nodes.remember(place.target)
         return found
 
 
@@ -165,7 +153,7 @@ def _judge(frame, version):
     :returns: True or False; None if it does not tell, and will not
     """
     is_manifest = frame.status == backend.UNSUITABLE
-    if frame.kind != frames.ENTRY or not (frame.status == 206 or is_manifest):
+    if not (frame.status == 206 or is_manifest):
         return False
     try:
         meta = frame.meta

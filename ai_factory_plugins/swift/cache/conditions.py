@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Conditions of requests, such as If-Match: what Swift makes of them.
 
 swob judges them, as it does in the object server, so that what it makes of

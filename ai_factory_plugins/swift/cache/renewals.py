@@ -9,6 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
+
 """Objects that are in use and soon too old, asked about together.
 
 What is read in the second half of the time for which it is believed will be
