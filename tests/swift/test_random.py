@@ -122,6 +122,8 @@ def test_batches(objects, request):
             stock = tester.get(
                 f'/{container}/{item["object"]}', item['ranges'][0])
             status, data = expected(blobs.get(item['object']), item)
+            if data == [b''] and item['ranges'][0][0] is None:
+                status = 200  # Swift gives all of an empty object.
             assert stock.status == status
             if data:
                 assert stock.body == data[0]

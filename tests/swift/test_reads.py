@@ -37,6 +37,15 @@ def expect(blob, wanted):
     return found
 
 
+def test_last_bytes_of_nothing(tester, container):
+    """Swift says 200 to that, where a batch tells of a range."""
+    tester.put(f'/{container}/o')
+    response = tester.get(f'/{container}/o', [None, 5])
+    assert (response.status, response.body) == (200, b'')
+    got, = tester.batch([{'object': 'o', 'ranges': [[None, 5]]}], container)
+    assert (got.status, got.data) == (206, [b''])
+
+
 def test_ranges_of_many_objects(tester, container, blob):
     blobs = {}
     for number in range(12):
