@@ -137,16 +137,14 @@ def test_segmented_objects(caches, uncached, cached, container):
         uncached.put(f'/{container}/s', body)
         uncached.put(f'/{container}/slo', json.dumps([
             {'path': f'/{container}/s'}]).encode(), '?multipart-manifest=put')
-        for _ in range(3):
-            time.sleep(module.MAX_AGE + 0.1)
-            got = cached.get(f'/{container}/slo')
-            assert got.body == body
-        assert module.how(got) == 'hit'
-        # But for those that have brought another version.
-        heads = module.reads(caches, f'{container}/slo', 'HEAD')
+        # The second time is that which brings another version.
         for _ in range(2):
             time.sleep(module.MAX_AGE + 0.1)
             assert cached.get(f'/{container}/slo').body == body
+        heads = module.reads(caches, f'{container}/slo', 'HEAD')
+        time.sleep(module.MAX_AGE + 0.1)
+        got = cached.get(f'/{container}/slo')
+        assert (module.how(got), got.body) == ('hit', body)
         assert module.reads(caches, f'{container}/slo', 'HEAD') == heads
 
 
